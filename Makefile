@@ -1,0 +1,61 @@
+# `make run` and `make test` work from a clean clone with Python 3.11 or newer, git and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt
+
+.PHONY: help run test test-slow lint bench sprite-models constraints clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(VENV)/bin/python:
+	@echo "making the environment in $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing (some minutes the first time)"
+	$(INSTALL) -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(INSTALL) -e ".[dev]"
+	touch $@
+
+run: $(VENV)/.installed  ## environment, dvc repro, and where the report is
+	groundreel doctor
+	dvc repro
+	@echo "open $(CURDIR)/reports/index.html"
+
+lint: $(VENV)/.installed-dev  ## ruff and mypy strict
+	ruff check .
+	ruff format --check .
+	mypy
+
+test: lint  ## environment, ruff, mypy strict, and all tests but the slow ones
+	pytest -m "not slow"
+
+test-slow: $(VENV)/.installed-dev  ## the tests marked slow
+	pytest -m slow
+
+bench: $(VENV)/.installed-dev  ## ratios against a baseline in the same run; fails on a miss
+	python -m benchmarks.run
+
+sprite-models: $(VENV)/.installed  ## rebuild models/sprite from its seed (hours)
+	dvc unfreeze models/sprite/dvc.yaml:train_autoencoder models/sprite/dvc.yaml:train_detector
+	trap 'dvc freeze models/sprite/dvc.yaml:train_autoencoder models/sprite/dvc.yaml:train_detector' EXIT; \
+	  dvc repro --force models/sprite/dvc.yaml
+
+constraints:  ## renew constraints.txt with the newest versions that pyproject.toml allows
+	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	  $(PYTHON) -m venv "$$folder/venv"; \
+	  "$$folder/venv/bin/python" -m pip install -q -e ".[dev,prefect,llm]"; \
+	  { echo "# Exact versions that \`make run\` and \`make test\` install; \`make constraints\` renews this file."; \
+	    "$$folder/venv/bin/python" -m pip freeze --exclude-editable --exclude groundreel | sed 's/+cpu$$//' | grep -vE ' @ |^(nvidia-|triton)'; \
+	  } > constraints.txt
+
+clean:  ## remove the environment and unfinished work; keeps data and results
+	rm -rf $(VENV) .parts .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""How the DAG of `dvc.yaml` runs: one package that knows stages only by what that file says of them."""

@@ -1,0 +1,110 @@
+"""Hostile image bytes to upright RGB pixels."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FORMATS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
+"""Accepted formats (told by content) and the file ending that each is stored under."""
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+_ORIENTATION = 0x0112
+_RE_ENCODED_QUALITY = 95
+
+
+class BadImage(Exception):
+    """An image that cannot be used; `reason` is the quarantine's fixed word."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail = reason, detail
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """Upright RGB picture; `stored` is the original file where that already is such a picture, else a new encoding."""
+
+    picture: Image.Image
+    stored: bytes
+    ending: str
+
+
+def looks_like_image(start: bytes) -> bool:
+    """Whether the first bytes are those of a JPEG, PNG or WebP file."""
+    return start.startswith(_SIGNATURES) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+
+
+def decode_image(data: bytes, most_pixels: int) -> DecodedImage:
+    """Decodes by content, turns by EXIF, and flattens to RGB.
+
+    Args:
+        data: the whole file.
+        most_pixels: largest width times height; checked on the header, before pixels are allocated.
+
+    Raises:
+        BadImage: reasons "not-an-image", "too-many-pixels", "animated", "damaged".
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", category=UserWarning)
+            image = Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+            _check_header(image, most_pixels)
+            image.load()
+            return _upright_rgb(image, data)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadImage("too-many-pixels", str(error)) from None
+    except UnidentifiedImageError:
+        raise BadImage("not-an-image", "not a JPEG, PNG or WebP file") from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, ZeroDivisionError) as error:
+        raise BadImage("damaged", str(error)) from None
+
+
+def _check_header(image: Image.Image, most_pixels: int) -> None:
+    if image.width * image.height > most_pixels:
+        raise BadImage("too-many-pixels", f"{image.width}x{image.height}, more than {most_pixels} pixels")
+    if getattr(image, "n_frames", 1) > 1:
+        raise BadImage("animated", f"{getattr(image, 'n_frames', 1)} frames")
+
+
+def _upright_rgb(image: Image.Image, data: bytes) -> DecodedImage:
+    source = str(image.format)
+    turned = image.getexif().get(_ORIENTATION, 1) not in (0, 1)
+    if image.mode == "RGB" and not turned and "transparency" not in image.info:
+        return DecodedImage(image, data, FORMATS[source])
+    picture = _flatten(ImageOps.exif_transpose(image) if turned else image)
+    encoded = io.BytesIO()
+    if source == "JPEG":
+        picture.save(encoded, "JPEG", quality=_RE_ENCODED_QUALITY, subsampling=0)
+    else:
+        picture.save(encoded, "PNG")
+        source = "PNG"
+    return DecodedImage(picture, encoded.getvalue(), FORMATS[source])
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """RGB on white; 16-bit gray keeps its upper byte."""
+    if image.mode.startswith("I"):
+        upper = (np.asarray(image, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8)
+        return Image.fromarray(upper).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        pasted = image.convert("RGBA")
+        paper = Image.new("RGB", pasted.size, "white")
+        paper.paste(pasted, mask=pasted.getchannel("A"))
+        return paper
+    return image.convert("RGB")
+
+
+def square_crop(picture: Image.Image, side: int) -> NDArray[np.uint8]:
+    """The central square, scaled to `side` (bilinear): [side, side, 3] uint8 (LVD specification, section 6.1)."""
+    if picture.size == (side, side):
+        return np.array(picture)
+    edge = min(picture.size)
+    left, top = (picture.width - edge) / 2, (picture.height - edge) / 2
+    square = (left, top, left + edge, top + edge)
+    return np.array(picture.resize((side, side), Image.Resampling.BILINEAR, box=square, reducing_gap=3.0))

@@ -1,0 +1,1 @@
+"""The image corpus: ingest, boxes, latents."""

@@ -1,0 +1,162 @@
+"""Image archives as hostile input: streamed, told by content, capped, never extracted."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+
+import zstandard
+
+from tasks.common.errors import UserError
+
+_HEADER_BYTES = 1_000_000
+_DICTIONARY_BYTES = 2**27
+_CHUNK = 1 << 18
+_BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError, ValueError)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Caps that stop a decompression bomb; each is a parameter of `ingest`."""
+
+    most_members: int
+    most_member_bytes: int
+    most_archive_bytes: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """One regular file of an archive: name as stored and content; or a `problem` (quarantine word) instead of content."""
+
+    name: str
+    data: bytes = b""
+    problem: str = ""
+    detail: str = ""
+
+
+class ArchiveEnd(Exception):
+    """Nothing more can be read; `reason` is the quarantine's fixed word."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
+class _LzmaStream(io.RawIOBase):
+    """LZMA with a memory limit, which `lzma.LZMAFile` does not offer."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._decoder = lzma.LZMADecompressor(memlimit=2 * _DICTIONARY_BYTES)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = b""
+        while not data and not self._decoder.eof:
+            raw = self._file.read(_CHUNK) if self._decoder.needs_input else b""
+            if not raw and self._decoder.needs_input:
+                raise EOFError("xz stream ends early")
+            data = self._decoder.decompress(raw, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Budget(io.RawIOBase):
+    """Counts what is read; stops a header that pretends to be huge and an archive that unpacks beyond its cap."""
+
+    def __init__(self, stream: BinaryIO, most_bytes: int) -> None:
+        self._stream, self._most_bytes = stream, most_bytes
+        self.total = 0
+        self.allowed = _HEADER_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._stream.read(len(buffer))
+        self.total += len(data)
+        if self.total > self._most_bytes:
+            raise ArchiveEnd("archive-too-large", f"unpacks to more than most_archive_bytes = {self._most_bytes}")
+        if self.total > self.allowed:
+            raise ArchiveEnd("damaged-archive", f"a header of more than {_HEADER_BYTES} bytes")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _decompressed(file: BinaryIO) -> BinaryIO:
+    start = file.read(6)
+    file.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
+    if start.startswith(b"BZh"):
+        return cast(BinaryIO, bz2.BZ2File(file))
+    if start == b"\xfd7zXZ\x00":
+        return cast(BinaryIO, io.BufferedReader(_LzmaStream(file)))
+    if start.startswith(b"\x28\xb5\x2f\xfd"):
+        decoder = zstandard.ZstdDecompressor(max_window_size=_DICTIONARY_BYTES)
+        return cast(BinaryIO, decoder.stream_reader(file, read_across_frames=True))
+    return file
+
+
+def _unsafe_name(name: str) -> bool:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or "\0" in name or not path.name
+
+
+def read_members(path: Path, limits: Limits) -> Iterator[Member]:
+    """Streams the members of a tar archive (plain, gz, bz2, xz or zst, told by content); folders are passed over.
+
+    Raises:
+        UserError: the file cannot be opened.
+        ArchiveEnd: it is truncated, damaged, or beyond a cap; members before that were yielded.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; ingest.images names it") from None
+    with file:
+        budget = _Budget(_decompressed(file), limits.most_archive_bytes)
+        try:
+            yield from _walk(budget, limits)
+        except _BROKEN as error:
+            early = isinstance(error, EOFError) or "unexpected end of data" in str(error)
+            raise ArchiveEnd("truncated-archive" if early else "damaged-archive", str(error)) from None
+
+
+def _walk(budget: _Budget, limits: Limits) -> Iterator[Member]:
+    count = 0
+    with tarfile.open(fileobj=cast(BinaryIO, io.BufferedReader(budget)), mode="r|", errorlevel=1) as tar:
+        while (info := tar.next()) is not None:
+            tar.members = []  # type: ignore[attr-defined]  # a streamed archive may have millions
+            count += 1
+            if count > limits.most_members:
+                raise ArchiveEnd("too-many-members", f"more than most_members = {limits.most_members}")
+            budget.allowed = budget.total + info.size + _HEADER_BYTES
+            if not info.isdir():
+                yield _member(tar, info, limits)
+    if not count:
+        raise ArchiveEnd("empty-archive", "no members")
+
+
+def _member(tar: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits) -> Member:
+    if not info.isreg() or info.issparse():
+        return Member(info.name, problem="not-a-regular-file", detail=f"tar type {info.type!r}")
+    if _unsafe_name(info.name):
+        return Member(info.name, problem="unsafe-path")
+    if info.size > limits.most_member_bytes:
+        return Member(info.name, problem="member-too-large", detail=f"{info.size} bytes")
+    file = tar.extractfile(info)
+    data = file.read() if file else b""
+    if len(data) != info.size:
+        raise EOFError(f"unexpected end of data in {info.name}")
+    return Member(info.name, data)

@@ -1,0 +1,137 @@
+"""Stage `boxes`: what the captions name, detected on the corpus; scored where true boxes are known."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as parquet
+from pydantic import Field
+
+from tasks.common import stage
+from tasks.common.box_matching import MatchCounts, match_boxes
+from tasks.common.contact_sheet import LabelledBox, Tile, save_contact_sheet
+from tasks.common.corpus_shards import SHARD_NAME, read_samples, shard_files
+from tasks.common.files import complete, link_or_copy
+from tasks.common.images import decode_image, square_crop
+from tasks.common.parameters import Compute, Section
+from tasks.common.provenance import checkpoint_identity, code_sha256, digest, file_sha256, library_versions
+from tasks.common.quarantine import check_bad_share, join_quarantines
+from tasks.common.shard_engine import Job, Part, run_jobs
+
+_TILE_PIXELS = (224, 224)
+
+
+class Parameters(Section):
+    """Which detector, at what resolution and thresholds (LVD specification, section 6.1)."""
+
+    detector: str = Field(min_length=1, description="GroundingDINO checkpoint: a folder or a hub id")
+    revision: str | None = Field(description="branch, tag or commit of a hub checkpoint")
+    resolution: int = Field(ge=32, le=2048, multiple_of=8, description="side of the square crop in pixels")
+    box_threshold: float = Field(gt=0, lt=1, description="least score of a box")
+    text_threshold: float = Field(gt=0, lt=1, description="least probability of a token in a box's phrase")
+    batch: int = Field(ge=1, le=1024, description="images per model call")
+    keep_empty: bool = Field(description="whether an image without boxes keeps its row")
+    max_bad_fraction: float = Field(ge=0, le=1, description="share of unusable boxes at which the stage fails")
+    preview_images: int = Field(ge=0, le=200, description="images on the contact sheet")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Corpus shards, detector and true boxes in; boxes, quarantine list, metrics and contact sheet out."""
+
+    shards: Path
+    truth: Path
+    out: Path
+    quarantine: Path
+    figure: Path
+    metrics: Path
+    parts: Path
+
+
+def _jobs(parameters: Parameters, compute: Compute, shards: Sequence[Path]) -> list[Job]:
+    from tasks.corpus.shard_to_boxes import BoxesJob, DetectorSettings
+
+    settings = DetectorSettings(**{name: getattr(parameters, name) for name in DetectorSettings._fields})
+    identity = checkpoint_identity(parameters.detector, parameters.revision)
+    shared = [
+        code_sha256("tasks.corpus.boxes"), identity, settings._asdict(), compute.device, compute.dtype, library_versions()
+    ]  # fmt: skip
+    return [
+        Job(shard.stem, digest([shard.name, file_sha256(shard), *shared]), BoxesJob(shard, settings, compute))
+        for shard in shards
+    ]
+
+
+def score(parts: Sequence[Part], truth: Path) -> dict[str, Any]:
+    """Precision, recall and mean IoU over the images whose true boxes are known; without any, nulls."""
+    from tasks.corpus.shard_to_boxes import BOXES_FILE
+
+    known = {row["key"]: row for row in parquet.read_table(truth).to_pylist()}
+    counts, images = MatchCounts(), 0
+    for part in parts:
+        for row in parquet.read_table(part.folder / BOXES_FILE).to_pylist():
+            true = known.get(row["key"])
+            if true is None:
+                continue
+            images += 1
+            predicted_N4 = np.array(row["boxes"], np.float32).reshape(-1, 4)
+            true_M4 = np.array(true["boxes"], np.float32).reshape(-1, 4)
+            scores_N = np.array(row["scores"], np.float32)
+            counts += match_boxes(predicted_N4, row["phrases"], scores_N, true_M4, true["phrases"])
+    found = {"precision": counts.precision, "recall": counts.recall, "mean_iou": counts.mean_iou}
+    return {"images_with_true_boxes": images, **(found if images else dict.fromkeys(found))}
+
+
+def _save_preview(shard: Path, boxes: Path, parameters: Parameters, target: Path) -> None:
+    rows = {row["key"]: row for row in parquet.read_table(boxes).to_pylist()}
+    tiles = []
+    for sample in itertools.islice(read_samples(shard), parameters.preview_images):
+        row = rows.get(sample.key, {"boxes": [], "phrases": []})
+        labelled = [LabelledBox(tuple(box), words) for box, words in zip(row["boxes"], row["phrases"], strict=True)]
+        pixels = square_crop(decode_image(sample.image, 10**9).picture, parameters.resolution)
+        tiles.append(Tile(pixels, labelled, sample.facts["caption"]))
+    save_contact_sheet(tiles, columns=6, size=_TILE_PIXELS, target=target)
+
+
+def make_boxes(project: Any, paths: Paths) -> stage.Metrics:
+    """Detects on every shard, links the results into the output, scores and draws them."""
+    from tasks.corpus.shard_to_boxes import BOXES_FILE, shard_to_boxes
+
+    parameters: Parameters = project.boxes
+    shards = shard_files(paths.shards)
+    jobs = _jobs(parameters, project.compute, shards)
+    parts = run_jobs(jobs, shard_to_boxes, paths.parts, project.compute.workers, "shards")
+    counts, quarantined = Counter[str](), Counter[str]()
+    for part in parts:
+        counts.update(part.statistics["counts"])
+        quarantined.update(part.statistics["quarantined"])
+    join_quarantines([part.folder / "quarantine.jsonl" for part in parts], paths.quarantine)
+    dropped = counts["boxes_dropped"]
+    check_bad_share(dropped, dropped + counts["boxes"], parameters.max_bad_fraction, paths.quarantine)
+    with complete(paths.out, folder=True) as folder:
+        for number, part in enumerate(parts):
+            link_or_copy(part.folder / BOXES_FILE, folder / f"{SHARD_NAME.format(number)}.parquet")
+    _save_preview(shards[0], parts[0].folder / BOXES_FILE, parameters, paths.figure)
+    asked = counts["images"] - counts["images_without_caption"]
+    return {
+        "images": counts["images"],
+        "images_without_caption": counts["images_without_caption"],
+        "images_without_boxes": counts["images_without_boxes"],
+        "captions_cut": counts["captions_cut"],
+        "boxes": counts["boxes"],
+        "boxes_per_image": counts["boxes"] / asked if asked else 0.0,
+        "quarantined": dropped,
+        "quarantined_by_reason": dict(sorted(quarantined.items())),
+        **score(parts, paths.truth),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(stage.main("boxes", Paths, make_boxes))

@@ -1,0 +1,129 @@
+"""Open-vocabulary detection with transformers' GroundingDINO: square crops and captions in, boxes with phrases out.
+
+Rules of the LVD specification, section 6.1: a box scores its most probable token; its phrase is made of the tokens above the
+text threshold in that token's sentence fragment.
+
+Legend: B images, Q queries, T tokens, N kept boxes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+from transformers.utils import logging as transformers_logging
+
+_CAPTION_FILLER = "The image features "
+
+
+@dataclass
+class Detections:
+    """Boxes of one image: (x0, y0, x1, y1) in 0..1 of the square crop, best score first; dropped ones counted by reason."""
+
+    boxes_N4: NDArray[np.float32]
+    scores_N: NDArray[np.float32]
+    phrases: list[str]
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+def query_text(caption: str) -> str:
+    """The caption as GroundingDINO is asked: filler removed, lower case, one final full stop (spec 6.1)."""
+    return caption.replace(_CAPTION_FILLER, "").lower().strip().rstrip(".").rstrip() + "."
+
+
+def corners_from_centres(boxes_N4: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(centre x, centre y, width, height) to (x0, y0, x1, y1), clipped to 0..1; NaN stays NaN."""
+    centres, halves = boxes_N4[:, :2], boxes_N4[:, 2:] / 2
+    corners = np.concatenate([centres - halves, centres + halves], axis=1)
+    return np.asarray(np.clip(corners, 0, 1), dtype=np.float32)
+
+
+def usable_boxes(boxes_N4: NDArray[np.float32], scores_N: NDArray[np.float32], phrases: Sequence[str]) -> Detections:
+    """Keeps finite boxes with an area and a phrase, best score first; counts the others by reason."""
+    dropped: Counter[str] = Counter()
+    keep: list[int] = []
+    for index in np.argsort(-np.nan_to_num(scores_N, nan=-1), kind="stable"):
+        x0, y0, x1, y1 = boxes_N4[index]
+        if not (np.isfinite(boxes_N4[index]).all() and np.isfinite(scores_N[index])):
+            dropped["not-finite"] += 1
+        elif x1 <= x0 or y1 <= y0:
+            dropped["no-area"] += 1
+        elif not phrases[index]:
+            dropped["no-phrase"] += 1
+        else:
+            keep.append(int(index))
+    return Detections(boxes_N4[keep], scores_N[keep], [phrases[index] for index in keep], dropped)
+
+
+class PhraseDetector:
+    """A GroundingDINO checkpoint, from a folder or a hub id; safetensors only."""
+
+    def __init__(self, checkpoint: str, revision: str | None, device: str, dtype: torch.dtype) -> None:
+        transformers_logging.disable_progress_bar()
+        self.processor = AutoProcessor.from_pretrained(checkpoint, revision=revision)
+        model = AutoModelForZeroShotObjectDetection.from_pretrained(
+            checkpoint, revision=revision, use_safetensors=True, dtype=dtype
+        )
+        self.model = model.eval().to(device)
+        self.device, self.dtype = device, dtype
+        tokenizer = self.processor.tokenizer
+        self.most_tokens = min(int(self.model.config.max_text_len), int(tokenizer.model_max_length))
+        self._separators = {*tokenizer.all_special_ids, *tokenizer.convert_tokens_to_ids([".", "?"])}
+
+    def prepare(self, crops: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Model inputs for square RGB crops [R, R, 3] of one size; texts beyond the model's length are cut."""
+        pixels_BCHW = self.processor.image_processor(list(crops), do_resize=False, return_tensors="pt")["pixel_values"]
+        tokens = self.processor.tokenizer(
+            list(texts), padding=True, truncation=True, max_length=self.most_tokens, return_tensors="pt"
+        )
+        inputs = {"pixel_values": pixels_BCHW.to(self.dtype), **tokens}
+        return {name: tensor.to(self.device) for name, tensor in inputs.items()}
+
+    def count_tokens(self, text: str) -> int:
+        """Length of the text in tokens, before any cut."""
+        return len(self.processor.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+
+    @torch.inference_mode()
+    def detect(
+        self,
+        crops: Sequence[NDArray[np.uint8]],
+        texts: Sequence[str],
+        box_threshold: float,
+        text_threshold: float,
+    ) -> list[Detections]:
+        """One `Detections` per crop; see the module's rules for score and phrase."""
+        inputs = self.prepare(crops, texts)
+        outputs = self.model(**inputs)
+        tokens = inputs["input_ids"].shape[1]
+        probabilities_BQT = outputs.logits[..., :tokens].float().sigmoid().cpu().numpy()
+        boxes_BQ4 = outputs.pred_boxes.float().cpu().numpy()
+        ids_BT = inputs["input_ids"].cpu().numpy()
+        return [
+            self._select(probabilities_BQT[i], boxes_BQ4[i], ids_BT[i], box_threshold, text_threshold)
+            for i in range(len(crops))
+        ]
+
+    def _select(
+        self,
+        probabilities_QT: NDArray[np.float32],
+        boxes_Q4: NDArray[np.float32],
+        ids_T: NDArray[np.int64],
+        box_threshold: float,
+        text_threshold: float,
+    ) -> Detections:
+        scores_Q = probabilities_QT.max(axis=1)
+        kept = np.flatnonzero((scores_Q > box_threshold) | ~np.isfinite(scores_Q))
+        separators_T = np.isin(ids_T, list(self._separators))
+        fragments_T = np.cumsum(separators_T)
+        phrases = []
+        for row_T in probabilities_QT[kept]:
+            best = int(row_T.argmax())
+            chosen_T = (row_T > text_threshold) & (fragments_T == fragments_T[best]) & ~separators_T
+            words = "" if separators_T[best] else self.processor.tokenizer.decode(ids_T[chosen_T].tolist())
+            phrases.append(words.replace(".", "").strip())
+        return usable_boxes(corners_from_centres(boxes_Q4[kept]), scores_Q[kept].astype(np.float32), phrases)

@@ -1,0 +1,162 @@
+"""Stage `ingest`: image archives and a caption file to WebDataset shards and an index."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.compute
+import pyarrow.parquet as parquet
+from pydantic import Field
+
+from tasks.common import stage
+from tasks.common.corpus_shards import SHARD_NAME
+from tasks.common.errors import StageError, UserError
+from tasks.common.files import complete, link_or_copy
+from tasks.common.parameters import Section
+from tasks.common.provenance import code_sha256, digest, file_sha256
+from tasks.common.quarantine import check_bad_share, join_quarantines
+from tasks.common.shard_engine import Job, Part, run_jobs
+from tasks.corpus.archive import Limits
+from tasks.corpus.archive_to_shards import INDEX_SCHEMA, ArchiveJob, archive_to_shards
+from tasks.corpus.captions import read_captions
+
+_ARCHIVE_MARKS = (".tar", ".tgz", ".tbz", ".txz", ".tzst")
+
+
+class Parameters(Section):
+    """What to ingest and where to stop."""
+
+    images: str = Field(min_length=1, description="an image archive, or a folder with several")
+    captions: str = Field(min_length=1, description="CSV or parquet file of key and caption")
+    images_per_shard: int = Field(ge=1, le=100_000, description="images in one shard of the corpus")
+    least_side: int = Field(ge=1, le=4096, description="smaller images are quarantined, in pixels of the shorter side")
+    most_pixels: int = Field(ge=1024, le=1_000_000_000, description="larger images are quarantined, width times height")
+    most_members: int = Field(ge=1, le=100_000_000, description="files in one archive, then reading stops")
+    most_member_bytes: int = Field(ge=1024, le=400_000_000, description="larger files in an archive are quarantined")
+    most_archive_bytes: int = Field(ge=1024, le=2**50, description="unpacked size of one archive, then reading stops")
+    max_bad_fraction: float = Field(ge=0, le=1, description="share of bad images at which the stage fails")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Image archives and captions in; shards, index, quarantine list and metrics out."""
+
+    images: Path
+    captions: Path
+    out: Path
+    index: Path
+    quarantine: Path
+    metrics: Path
+    parts: Path
+
+
+def find_archives(images: Path) -> list[Path]:
+    """The archive itself, or the archives of a folder in order of name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if images.is_file():
+        return [images]
+    if not images.is_dir():
+        raise UserError(f"{images}: no such file or folder; ingest.images in params.yaml names it")
+    names = sorted(path for path in images.iterdir() if path.is_file())
+    archives = [path for path in names if any(mark in path.name.lower() for mark in _ARCHIVE_MARKS)]
+    if not archives:
+        raise UserError(f"{images}: no .tar archive in this folder; put one there or name it in ingest.images")
+    return archives
+
+
+def _jobs(parameters: Parameters, archives: Sequence[Path], captions: Path) -> list[Job]:
+    limits = Limits(parameters.most_members, parameters.most_member_bytes, parameters.most_archive_bytes)
+    settings = {
+        "images_per_shard": parameters.images_per_shard,
+        "least_side": parameters.least_side,
+        "most_pixels": parameters.most_pixels,
+    }
+    shared = [code_sha256("tasks.corpus.ingest"), file_sha256(captions), settings, asdict(limits)]
+    return [
+        Job(
+            name=archive.name,
+            key=digest([archive.name, file_sha256(archive), *shared]),
+            payload=ArchiveJob(archive, captions, limits, **settings),
+        )
+        for archive in archives
+    ]
+
+
+def _check_unique_keys(parts: Sequence[Part]) -> None:
+    columns = [parquet.read_table(part.folder / "index.parquet", columns=["key"])["key"] for part in parts]
+    keys = pyarrow.chunked_array([chunk for column in columns for chunk in column.chunks], pyarrow.string())
+    counted = keys.value_counts()
+    twice = counted.filter(pyarrow.compute.greater(counted.field("counts"), 1))
+    if len(twice):
+        key = twice.field("values")[0].as_py()
+        holders = [p.name for p, c in zip(parts, columns, strict=True) if pyarrow.compute.index(c, key).as_py() >= 0]
+        raise UserError(
+            f"{len(twice)} keys are in more than one archive, {key!r} in {' and '.join(holders)}; "
+            "image names must differ between archives: rename them or ingest the archives one at a time"
+        )
+
+
+def _assemble(parts: Sequence[Part], paths: Paths) -> int:
+    """Links the parts' shards into one numbered corpus and joins their indexes; returns the number of shards."""
+    first = 0
+    with (
+        complete(paths.out, folder=True) as folder,
+        complete(paths.index) as index_file,
+        parquet.ParquetWriter(index_file, INDEX_SCHEMA) as index,
+    ):
+        for part in parts:
+            shards = sorted(part.folder.glob("shard-*.tar"))
+            for number, shard in enumerate(shards, start=first):
+                link_or_copy(shard, folder / f"{SHARD_NAME.format(number)}.tar")
+            table = parquet.read_table(part.folder / "index.parquet", schema=INDEX_SCHEMA)
+            column = pyarrow.compute.add(table["shard"], pyarrow.scalar(first, pyarrow.int32()))
+            index.write_table(table.set_column(table.schema.get_field_index("shard"), INDEX_SCHEMA.field("shard"), column))
+            first += len(shards)
+    join_quarantines([part.folder / "quarantine.jsonl" for part in parts], paths.quarantine)
+    return first
+
+
+def ingest(project: Any, paths: Paths) -> stage.Metrics:
+    """Ingests every archive (one part each, so a rerun does only what is new) and numbers the shards through."""
+    parameters: Parameters = project.ingest
+    archives = find_archives(paths.images)
+    captions = read_captions(paths.captions)
+    parts = run_jobs(
+        _jobs(parameters, archives, paths.captions), archive_to_shards, paths.parts, project.compute.workers, "archives"
+    )
+    counts, quarantined = Counter[str](), Counter[str]()
+    for part in parts:
+        counts.update(part.statistics["counts"])
+        quarantined.update(part.statistics["quarantined"])
+    join_quarantines([part.folder / "quarantine.jsonl" for part in parts], paths.quarantine)
+    if not counts["images"]:
+        raise StageError(f"{paths.images}: not one usable image; {paths.quarantine} says why for each")
+    bad = counts["images_found"] - counts["images"] + counts["archives_cut_short"]
+    check_bad_share(bad, counts["images_found"], parameters.max_bad_fraction, paths.quarantine)
+    _check_unique_keys(parts)
+    return {
+        "archives": len(archives),
+        "shards": _assemble(parts, paths),
+        "images": counts["images"],
+        "images_captioned": counts["captioned"],
+        "captions": len(captions.by_key),
+        "captions_without_image": len(captions.by_key) - counts["captioned"],
+        "captions_without_text": captions.without_text,
+        "captions_cut": captions.cut,
+        "other_files_in_archives": counts["other_files"],
+        "quarantined": sum(quarantined.values()),
+        "quarantined_by_reason": dict(sorted(quarantined.items())),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(stage.main("ingest", Paths, ingest))

@@ -1,0 +1,136 @@
+"""Stage `latents`: VAE latents of the corpus's square crops."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tasks.common import stage
+from tasks.common.contact_sheet import Tile, save_contact_sheet
+from tasks.common.corpus_shards import SHARD_NAME, read_samples, shard_files
+from tasks.common.files import complete, link_or_copy
+from tasks.common.parameters import Compute, Section
+from tasks.common.provenance import checkpoint_identity, code_sha256, digest, file_sha256, library_versions
+from tasks.common.quarantine import check_bad_share, join_quarantines
+from tasks.common.shard_engine import Job, Part, run_jobs
+
+_PAIR_PIXELS = (320, 160)
+
+
+class Parameters(Section):
+    """Which autoencoder, and how its posterior is used (LVD specification, section 6.1)."""
+
+    autoencoder: str = Field(min_length=1, description="AutoencoderKL checkpoint: a folder or a hub id")
+    revision: str | None = Field(description="branch, tag or commit of a hub checkpoint")
+    subfolder: str | None = Field(description="folder of the autoencoder inside a pipeline, for example vae")
+    resolution: int = Field(ge=32, le=2048, multiple_of=8, description="side of the square crop in pixels")
+    posterior: Literal["sample", "mode"] = Field(description="a sample with one seed per image, or the mode")
+    batch: int = Field(ge=1, le=1024, description="images per model call")
+    max_bad_fraction: float = Field(ge=0, le=1, description="share of images without finite latents that fails the stage")
+    preview_images: int = Field(ge=1, le=200, description="images on the contact sheet of reconstructions")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Corpus shards in; latents, quarantine list, metrics and contact sheet out."""
+
+    shards: Path
+    out: Path
+    quarantine: Path
+    figure: Path
+    metrics: Path
+    parts: Path
+
+
+def _jobs(parameters: Parameters, seed: int, compute: Compute, shards: Sequence[Path]) -> list[Job]:
+    from tasks.corpus.shard_to_latents import LatentSettings, LatentsJob
+
+    settings = LatentSettings(**{name: getattr(parameters, name) for name in LatentSettings._fields})
+    identity = checkpoint_identity(parameters.autoencoder, parameters.revision)
+    shared = [
+        code_sha256("tasks.corpus.latents"), identity, settings._asdict(), seed, compute.device, compute.dtype,
+        library_versions(),
+    ]  # fmt: skip
+    return [
+        Job(shard.stem, digest([shard.name, file_sha256(shard), *shared]), LatentsJob(shard, settings, seed, compute))
+        for shard in shards
+    ]
+
+
+def channel_statistics(parts: Sequence[Part]) -> dict[str, Any]:
+    """Mean and standard deviation per channel and overall, least and most, from the sums of all shards."""
+    count = sum(part.statistics["values_per_channel"] for part in parts)
+    sums = {
+        name: np.array([part.statistics["channels"][name] for part in parts])
+        for name in ("sum", "sum_of_squares", "least", "most")
+    }
+    mean_C = sums["sum"].sum(0) / count
+    square_C = sums["sum_of_squares"].sum(0) / count
+    return {
+        "mean": float(mean_C.mean()),
+        "standard_deviation": float(np.sqrt(max(0.0, square_C.mean() - mean_C.mean() ** 2))),
+        "least": float(sums["least"].min()),
+        "most": float(sums["most"].max()),
+        "channel_means": mean_C.tolist(),
+        "channel_standard_deviations": np.sqrt(np.maximum(0, square_C - mean_C**2)).tolist(),
+    }
+
+
+def _save_preview(shard: Path, part: Part, parameters: Parameters, compute: Compute, target: Path) -> float:
+    """Draws originals beside their reconstructions; returns the PSNR of those images in decibel."""
+    from tasks.common.latent_files import load_latents
+    from tasks.corpus.autoencoder import psnr_db
+    from tasks.corpus.shard_to_latents import LATENTS_FILE, crops_of, load_autoencoder
+
+    latents_NChw, facts = load_latents(part.folder / LATENTS_FILE)
+    keys = facts.keys[: parameters.preview_images]
+    wanted = set(keys)
+    samples = list(itertools.islice((s for s in read_samples(shard) if s.key in wanted), len(keys)))
+    originals = crops_of(samples, parameters.resolution)
+    autoencoder = load_autoencoder(parameters.autoencoder, parameters.revision, parameters.subfolder, compute)
+    starts = range(0, len(keys), parameters.batch)
+    decoded = np.concatenate([autoencoder.decode(latents_NChw[i : i + parameters.batch][: len(keys) - i]) for i in starts])
+    tiles = [Tile(np.concatenate(pair, axis=1), title=key) for key, *pair in zip(keys, originals, decoded, strict=True)]
+    save_contact_sheet(tiles, columns=4, size=_PAIR_PIXELS, target=target)
+    return psnr_db(originals, decoded)
+
+
+def make_latents(project: Any, paths: Paths) -> stage.Metrics:
+    """Encodes every shard, links the results into the output, and decodes a few to look at."""
+    from tasks.corpus.shard_to_latents import LATENTS_FILE, shard_to_latents
+
+    parameters: Parameters = project.latents
+    shards = shard_files(paths.shards)
+    jobs = _jobs(parameters, project.seed, project.compute, shards)
+    parts = run_jobs(jobs, shard_to_latents, paths.parts, project.compute.workers, "shards")
+    counts, quarantined = Counter[str](), Counter[str]()
+    for part in parts:
+        counts.update(part.statistics["counts"])
+        quarantined.update(part.statistics["quarantined"])
+    bad = counts["images"] - counts["latents"]
+    join_quarantines([part.folder / "quarantine.jsonl" for part in parts], paths.quarantine)
+    check_bad_share(bad, counts["images"], parameters.max_bad_fraction, paths.quarantine)
+    with complete(paths.out, folder=True) as folder:
+        for number, part in enumerate(parts):
+            link_or_copy(part.folder / LATENTS_FILE, folder / f"{SHARD_NAME.format(number)}.safetensors")
+    psnr = _save_preview(shards[0], parts[0], parameters, project.compute, paths.figure)
+    return {
+        "images": counts["images"],
+        "latents": counts["latents"],
+        "quarantined": bad,
+        "quarantined_by_reason": dict(sorted(quarantined.items())),
+        "reconstruction_psnr_db": psnr,
+        **channel_statistics(parts),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(stage.main("latents", Paths, make_latents))

@@ -1,0 +1,119 @@
+"""One corpus shard to one safetensors file of VAE latents."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tasks.common.corpus_shards import Sample, read_samples
+from tasks.common.devices import select_device
+from tasks.common.errors import StageError
+from tasks.common.images import decode_image, square_crop
+from tasks.common.latent_files import LatentFacts, save_latents
+from tasks.common.parameters import Compute
+from tasks.common.quarantine import Quarantine
+from tasks.common.seeds import item_seed
+from tasks.corpus.autoencoder import ImageAutoencoder
+
+LATENTS_FILE = "latents.safetensors"
+_STORED_PIXELS = 10**9  # `ingest` has applied the user's own cap
+
+
+class LatentSettings(NamedTuple):
+    """How images are encoded; also kept in each file's metadata."""
+
+    autoencoder: str
+    revision: str | None
+    subfolder: str | None
+    resolution: int
+    posterior: str
+    batch: int
+
+
+class LatentsJob(NamedTuple):
+    """What a worker needs for one shard."""
+
+    shard: Path
+    settings: LatentSettings
+    seed: int
+    compute: Compute
+
+
+@lru_cache(maxsize=1)
+def load_autoencoder(checkpoint: str, revision: str | None, subfolder: str | None, compute: Compute) -> ImageAutoencoder:
+    """The autoencoder, once per worker."""
+    device, dtype = select_device(compute)
+    return ImageAutoencoder(checkpoint, revision, subfolder, device, dtype)
+
+
+def crops_of(samples: Sequence[Sample], resolution: int) -> NDArray[np.uint8]:
+    """Square crops [N, R, R, 3] of stored images."""
+    return np.stack([square_crop(decode_image(item.image, _STORED_PIXELS).picture, resolution) for item in samples])
+
+
+def encode_batch(
+    autoencoder: ImageAutoencoder, settings: LatentSettings, seed: int, samples: Sequence[Sample]
+) -> torch.Tensor:
+    """float16 latents [N, C, h, w]; a posterior sample takes its noise from the run's seed and the image's key."""
+    seeds = [item_seed(seed, item.key) for item in samples] if settings.posterior == "sample" else None
+    return autoencoder.encode(crops_of(samples, settings.resolution), seeds).half()
+
+
+def _channel_sums(latents_NChw: torch.Tensor) -> dict[str, list[float]]:
+    by_channel_CM = latents_NChw.double().transpose(0, 1).flatten(1)
+    return {
+        "sum": by_channel_CM.sum(1).tolist(),
+        "sum_of_squares": (by_channel_CM**2).sum(1).tolist(),
+        "least": by_channel_CM.min(1).values.tolist(),
+        "most": by_channel_CM.max(1).values.tolist(),
+    }
+
+
+def shard_to_latents(job: LatentsJob, folder: Path) -> dict[str, Any]:
+    """Writes `latents.safetensors` and `quarantine.jsonl`; returns counts and sums per channel.
+
+    Images whose latents are not finite in half precision are quarantined.
+
+    Raises:
+        StageError: not one image of the shard could be encoded.
+    """
+    settings = job.settings
+    autoencoder = load_autoencoder(settings.autoencoder, settings.revision, settings.subfolder, job.compute)
+    quarantine, keys, blocks, images = Quarantine(), list[str](), list[torch.Tensor](), 0
+    samples = read_samples(job.shard)
+    while batch := list(itertools.islice(samples, settings.batch)):
+        latents_BChw = encode_batch(autoencoder, settings, job.seed, batch)
+        finite_B = torch.isfinite(latents_BChw).flatten(1).all(1).tolist()
+        images += len(batch)
+        for sample, finite in zip(batch, finite_B, strict=True):
+            if finite:
+                keys.append(sample.key)
+            else:
+                quarantine.add(sample.key, "not-finite", "NaN or infinity in its latents")
+        blocks.append(latents_BChw[torch.tensor(finite_B)])
+    if not keys:
+        raise StageError(f"{job.shard}: every latent is NaN or infinite; set compute.dtype to float32")
+    latents_NChw = torch.cat(blocks)
+    facts = LatentFacts(
+        keys,
+        settings.autoencoder,
+        settings.revision,
+        autoencoder.scaling_factor,
+        settings.resolution,
+        settings.posterior,
+    )
+    save_latents(folder / LATENTS_FILE, latents_NChw, facts)
+    quarantine.write(folder / "quarantine.jsonl")
+    return {
+        "counts": {"images": images, "latents": len(keys)},
+        "values_per_channel": latents_NChw.numel() // latents_NChw.shape[1],
+        "channels": _channel_sums(latents_NChw),
+        "quarantined": dict(quarantine.reasons),
+    }

@@ -1,0 +1,25 @@
+"""The whole of `params.yaml`: every stage's section, checked together before any stage works."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.common.parameters import Compute, Section
+from tasks.corpus import boxes, ingest, latents
+from tasks.report import report
+from tasks.spriteworld import spriteworld
+
+
+class ProjectParameters(Section):
+    """All parameters of the project."""
+
+    profile: Literal["toy", "hub"] = Field(description="the profile this file started from")
+    seed: int = Field(ge=0, le=2**32 - 1, description="seed of the run; each item's seed derives from it and the item's key")
+    compute: Compute
+    spriteworld: spriteworld.Parameters
+    ingest: ingest.Parameters
+    boxes: boxes.Parameters
+    latents: latents.Parameters
+    report: report.Parameters

@@ -1,0 +1,1 @@
+"""The report: all metrics, contact sheets and the DAG in one self-contained page."""

@@ -1,0 +1,82 @@
+"""What `dvc.yaml` says of the stages: files they read and write, metrics, figures, and where they run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tasks.common.errors import UserError
+from tasks.common.parameters import read_yaml
+
+_TEMPLATE = re.compile(r"\$\{([A-Za-z0-9_.]+)\}")
+
+
+@dataclass(frozen=True)
+class PipelineStage:
+    """One stage; paths are as written in `dvc.yaml`, templates filled from the parameters."""
+
+    name: str
+    description: str
+    pool: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    metrics: tuple[str, ...]
+    figures: tuple[str, ...]
+
+
+def _fill(text: str, parameters: dict[str, Any], where: Path) -> str:
+    def value(match: re.Match[str]) -> str:
+        found: Any = parameters
+        for part in match[1].split("."):
+            if not isinstance(found, dict) or part not in found:
+                raise UserError(f"{where}: ${{{match[1]}}} is not in the parameter file; add it there")
+            found = found[part]
+        return str(found)
+
+    return _TEMPLATE.sub(value, text)
+
+
+def read_pipeline(path: Path, parameters: dict[str, Any]) -> list[PipelineStage]:
+    """The stages in the order of the file."""
+    stages = []
+    for name, stage in read_yaml(path)["stages"].items():
+
+        def paths(kind: str, stage: dict[str, Any] = stage) -> tuple[str, ...]:
+            entries = [next(iter(entry)) if isinstance(entry, dict) else entry for entry in stage.get(kind, [])]
+            return tuple(_fill(entry, parameters, path) for entry in entries)
+
+        outputs, metrics, figures = paths("outs"), paths("metrics"), paths("plots")
+        pool = stage.get("meta", {}).get("pool", "cpu")
+        stages.append(
+            PipelineStage(name, stage.get("desc", ""), pool, paths("deps"), outputs + metrics + figures, metrics, figures)
+        )
+    return stages
+
+
+def produces(output: str, needed: str) -> bool:
+    """Whether a file or folder `output` is, holds, or lies in `needed`."""
+    made, read = PurePosixPath(output), PurePosixPath(needed)
+    return made == read or made in read.parents or read in made.parents
+
+
+def stage_edges(stages: list[PipelineStage]) -> set[tuple[str, str]]:
+    """(upstream, downstream) pairs, as DVC derives them from outputs and inputs."""
+    return {
+        (upstream.name, downstream.name)
+        for upstream in stages
+        for downstream in stages
+        if any(produces(output, needed) for output in upstream.outputs for needed in downstream.inputs)
+    }
+
+
+def source_inputs(stages: list[PipelineStage]) -> dict[str, list[str]]:
+    """Inputs that no stage makes, without code, and the stages that read each."""
+    found: dict[str, list[str]] = {}
+    for stage in stages:
+        for needed in stage.inputs:
+            made = any(produces(output, needed) for other in stages for output in other.outputs)
+            if not made and not needed.startswith("tasks/") and not needed.endswith(".yaml"):
+                found.setdefault(needed, []).append(stage.name)
+    return found

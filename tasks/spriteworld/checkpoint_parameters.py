@@ -1,0 +1,16 @@
+"""The whole of `models/sprite/params.yaml`: how the tiny checkpoints are trained."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tasks.common.parameters import Section
+from tasks.spriteworld import train_autoencoder, train_detector
+
+
+class ProjectParameters(Section):
+    """All parameters of the checkpoints' own pipeline."""
+
+    seed: int = Field(ge=0, le=2**32 - 1, description="seed of scenes, texts and first weights")
+    train_autoencoder: train_autoencoder.Parameters
+    train_detector: train_detector.Parameters
