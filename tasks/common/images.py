@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 FORMATS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 """Accepted formats (told by content) and the file ending that each is stored under."""
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _ORIENTATION = 0x0112
+_TURN = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError),
+    *(struct.error, zlib.error),
+)
 _RE_ENCODED_QUALITY = 95
 
 
@@ -50,34 +68,54 @@ def decode_image(data: bytes, most_pixels: int) -> DecodedImage:
         BadImage: reasons "not-an-image", "too-many-pixels", "animated", "damaged".
     """
     try:
-        with warnings.catch_warnings():
+        with _pixel_limit(most_pixels), warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", category=UserWarning)
             image = Image.open(io.BytesIO(data), formats=tuple(FORMATS))
             _check_header(image, most_pixels)
             image.load()
             return _upright_rgb(image, data)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadImage("too-many-pixels", str(error)) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadImage("too-many-pixels", f"more than {most_pixels} pixels") from None
     except UnidentifiedImageError:
         raise BadImage("not-an-image", "not a JPEG, PNG or WebP file") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, ZeroDivisionError) as error:
+    except _DAMAGE as error:
         raise BadImage("damaged", str(error)) from None
+
+
+@contextmanager
+def _pixel_limit(most_pixels: int) -> Iterator[None]:
+    """Pillow's own limit is lower than ours may be."""
+    former = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = most_pixels
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = former
 
 
 def _check_header(image: Image.Image, most_pixels: int) -> None:
     if image.width * image.height > most_pixels:
         raise BadImage("too-many-pixels", f"{image.width}x{image.height}, more than {most_pixels} pixels")
-    if getattr(image, "n_frames", 1) > 1:
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise BadImage("animated", f"{getattr(image, 'n_frames', 1)} frames")
 
 
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What EXIF asks for; viewers show a picture with unreadable EXIF as it lies, and so do we."""
+    try:
+        orientation: Any = image.getexif().get(_ORIENTATION)
+        return _TURN.get(orientation)
+    except _DAMAGE:
+        return None
+
+
 def _upright_rgb(image: Image.Image, data: bytes) -> DecodedImage:
-    source = str(image.format)
-    turned = image.getexif().get(_ORIENTATION, 1) not in (0, 1)
-    if image.mode == "RGB" and not turned and "transparency" not in image.info:
+    source = "JPEG" if image.format == "MPO" else str(image.format)  # MPO: a JPEG with a second view behind it
+    turn = _turn(image)
+    if image.mode == "RGB" and turn is None and "transparency" not in image.info:
         return DecodedImage(image, data, FORMATS[source])
-    picture = _flatten(ImageOps.exif_transpose(image) if turned else image)
+    picture = _flatten(image if turn is None else image.transpose(turn))
     encoded = io.BytesIO()
     if source == "JPEG":
         picture.save(encoded, "JPEG", quality=_RE_ENCODED_QUALITY, subsampling=0)

@@ -77,7 +77,8 @@ def load_parameters(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problems = [f"{path}: {_explain(model, problem)}" for problem in error.errors()]
+        found = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")  # a typo first
+        problems = [f"{path}: {_explain(model, problem)}" for problem in found]
         more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
         raise UserError(problems[0] + more) from None
 

@@ -32,11 +32,11 @@ class Quarantine:
         path.write_text("".join(line + "\n" for line in self.lines), encoding="utf-8")
 
 
-def printable(text: str) -> str:
-    """Hostile text made safe for logs and files: control and invalid characters escaped, length bounded."""
+def printable(text: str, most: int = _MOST_DETAIL) -> str:
+    """Hostile text made safe for logs and files: control and invalid characters escaped, at most `most` characters read."""
     cleaned = "".join(
         character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text[:_MOST_DETAIL]
+        for character in text[:most]
     )
     return cleaned.encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -61,9 +61,16 @@ def _locked(store: Path) -> Iterator[None]:
     except Timeout:
         raise StageError(f"{store}: another run of this stage is at work; wait for it or stop it") from None
     try:
+        _clear_unfinished(store)
         yield
     finally:
+        _clear_unfinished(store)
         lock.release()
+
+
+def _clear_unfinished(store: Path) -> None:
+    for leftover in store.glob(".*.unfinished"):
+        remove(leftover)
 
 
 def _read_part(job: Job, store: Path) -> Part | None:
@@ -72,7 +79,7 @@ def _read_part(job: Job, store: Path) -> Part | None:
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         whole = all(file_sha256(folder / name) == known for name, known in manifest["files"].items())
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return Part(job.name, folder, manifest["statistics"]) if whole else None
 
@@ -117,6 +124,7 @@ def _in_pool(jobs: Sequence[Job], work: Work, store: Path, workers: int) -> Iter
     finally:
         for child in multiprocessing.active_children():
             child.kill()
+            child.join()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -134,8 +142,6 @@ def run_jobs(jobs: Sequence[Job], work: Work, store: Path, workers: int, what: s
         StageError: a worker died, or another run holds the store.
     """
     with _locked(store):
-        for leftover in store.glob(".*.unfinished"):
-            remove(leftover)
         parts = {job.name: part for job in jobs if (part := _read_part(job, store))}
         waiting = [job for job in jobs if job.name not in parts]
         if workers == 1 or len(waiting) == 1:

@@ -17,10 +17,12 @@ import zstandard
 
 from tasks.common.errors import UserError
 
-_HEADER_BYTES = 1_000_000
+_HEADER_BYTES = 50_000
+"""Most that describes one member, its name included. `tarfile` before Python 3.11.10 may take the square of it in memory."""
 _DICTIONARY_BYTES = 2**27
 _CHUNK = 1 << 18
-_BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError, ValueError)
+_BROKEN_STREAM = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+_BROKEN_HEADER = (tarfile.TarError, ValueError, LookupError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,28 @@ class _LzmaStream(io.RawIOBase):
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._decoder = lzma.LZMADecompressor(memlimit=2 * _DICTIONARY_BYTES)
+        self._start(b"")
+
+    def _start(self, raw: bytes) -> None:
+        self._decoder, self._raw = lzma.LZMADecompressor(memlimit=2 * _DICTIONARY_BYTES), raw
+
+    def _next_stream(self) -> bool:
+        """Parallel compressors write several streams, with or without zeros between them."""
+        rest = self._decoder.unused_data
+        while not (rest := rest.lstrip(b"\0")):
+            if not (rest := self._file.read(_CHUNK)):
+                return False
+        self._start(rest)
+        return True
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         data = b""
-        while not data and not self._decoder.eof:
-            raw = self._file.read(_CHUNK) if self._decoder.needs_input else b""
-            if not raw and self._decoder.needs_input:
+        while not data and (not self._decoder.eof or self._next_stream()):
+            raw, self._raw = self._raw, b""
+            if self._decoder.needs_input and not raw and not (raw := self._file.read(_CHUNK)):
                 raise EOFError("xz stream ends early")
             data = self._decoder.decompress(raw, len(buffer))
         buffer[: len(data)] = data
@@ -76,7 +90,7 @@ class _Budget(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO, most_bytes: int) -> None:
         self._stream, self._most_bytes = stream, most_bytes
-        self.total = 0
+        self.total = self.owed = 0
         self.allowed = _HEADER_BYTES
 
     def readable(self) -> bool:
@@ -85,12 +99,29 @@ class _Budget(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         data = self._stream.read(len(buffer))
         self.total += len(data)
+        if not data and self.total < self.owed:
+            raise EOFError("unexpected end of data")
         if self.total > self._most_bytes:
             raise ArchiveEnd("archive-too-large", f"unpacks to more than most_archive_bytes = {self._most_bytes}")
         if self.total > self.allowed:
             raise ArchiveEnd("damaged-archive", f"a header of more than {_HEADER_BYTES} bytes")
         buffer[: len(data)] = data
         return len(data)
+
+
+class _StrictInfo(tarfile.TarInfo):
+    """`tarfile` takes a broken or missing header behind the first member for the end of the archive; this does not."""
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> _StrictInfo:
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError):  # type: ignore[attr-defined]
+            raise EOFError("no end-of-archive mark") from None
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from None
 
 
 def _decompressed(file: BinaryIO) -> BinaryIO:
@@ -128,24 +159,34 @@ def read_members(path: Path, limits: Limits) -> Iterator[Member]:
         budget = _Budget(_decompressed(file), limits.most_archive_bytes)
         try:
             yield from _walk(budget, limits)
-        except _BROKEN as error:
+        except (*_BROKEN_STREAM, *_BROKEN_HEADER) as error:
             early = isinstance(error, EOFError) or "unexpected end of data" in str(error)
             raise ArchiveEnd("truncated-archive" if early else "damaged-archive", str(error)) from None
 
 
 def _walk(budget: _Budget, limits: Limits) -> Iterator[Member]:
     count = 0
-    with tarfile.open(fileobj=cast(BinaryIO, io.BufferedReader(budget)), mode="r|", errorlevel=1) as tar:
+    stream = cast(BinaryIO, io.BufferedReader(budget))
+    with tarfile.open(fileobj=stream, mode="r|", errorlevel=1, tarinfo=_StrictInfo) as tar:
         while (info := tar.next()) is not None:
-            tar.members = []  # type: ignore[attr-defined]  # a streamed archive may have millions
+            tar.members, tar.pax_headers = [], {}  # type: ignore[attr-defined]  # a streamed archive may have millions
             count += 1
             if count > limits.most_members:
                 raise ArchiveEnd("too-many-members", f"more than most_members = {limits.most_members}")
-            budget.allowed = budget.total + info.size + _HEADER_BYTES
+            budget.owed, budget.allowed = tar.offset, tar.offset + _HEADER_BYTES
             if not info.isdir():
                 yield _member(tar, info, limits)
+        _read_to_end(tar, budget, limits)
     if not count:
         raise ArchiveEnd("empty-archive", "no members")
+
+
+def _read_to_end(tar: tarfile.TarFile, budget: _Budget, limits: Limits) -> None:
+    """Compressed files have their checksum at the end."""
+    budget.allowed = limits.most_archive_bytes
+    while tar.fileobj and (rest := tar.fileobj.read(_CHUNK)):
+        if rest.strip(b"\0"):
+            raise ArchiveEnd("damaged-archive", "data behind the end-of-archive mark")
 
 
 def _member(tar: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits) -> Member:

@@ -84,7 +84,7 @@ def _good_images(job: ArchiveJob, quarantine: Quarantine, counts: Counter[str]) 
                 quarantine.add(source, bad.reason, bad.detail)
                 continue
             seen.add(name)
-            yield GoodImage(safe_key(name), printable(name), decoded, printable(source))
+            yield GoodImage(safe_key(name), name, decoded, printable(source))
     except ArchiveEnd as end:
         quarantine.add(job.archive.name, end.reason, end.detail)
         counts["archives_cut_short"] += 1
@@ -140,5 +140,5 @@ def _write(shard: CorpusShardWriter, image: GoodImage, caption: str, number: int
     stored = image.decoded.stored
     width, height = image.decoded.picture.size
     facts = {"width": width, "height": height, "sha256": hashlib.sha256(stored).hexdigest(), "source": image.source}
-    shard.write(image.key, stored, image.decoded.ending, {"caption": caption, "name": image.name, **facts})
+    shard.write(image.key, stored, image.decoded.ending, {"caption": caption, "name": printable(image.name), **facts})
     return {"key": image.key, "shard": number, "captioned": bool(caption), **facts}

@@ -12,6 +12,8 @@ import torch
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 
+from tasks.common.checkpoint_loading import load_weights
+
 
 def pixels_to_tensor(images_BRRC: NDArray[np.uint8]) -> torch.Tensor:
     """uint8 [B, R, R, 3] to float32 [B, 3, R, R] in -1..1."""
@@ -37,10 +39,8 @@ class ImageAutoencoder:
     def __init__(
         self, checkpoint: str, revision: str | None, subfolder: str | None, device: str, dtype: torch.dtype
     ) -> None:
-        model = AutoencoderKL.from_pretrained(
-            checkpoint, revision=revision, subfolder=subfolder, use_safetensors=True, torch_dtype=dtype
-        )
-        self.model: AutoencoderKL = model.eval().to(device)
+        model = load_weights(AutoencoderKL, checkpoint, revision, subfolder=subfolder, torch_dtype=dtype)
+        self.model: AutoencoderKL = model.to(device)
         self.device, self.dtype = device, dtype
         self.scaling_factor = float(self.model.config.scaling_factor)
         self.shift_factor = float(self.model.config.get("shift_factor") or 0.0)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow
 import pyarrow.parquet as parquet
 
 from tasks.common.errors import UserError
@@ -40,8 +41,9 @@ def read_captions(path: Path) -> Captions:
         rows = _parquet_rows(path) if _is_parquet(path) else _text_rows(path)
         for number, key, caption in rows:
             _add(captions, path, number, key, caption)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; ingest.captions names it") from None
+    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: {what}; ingest.captions names it") from None
     if not captions.by_key:
         raise UserError(f"{path}: no captions; write one `key,caption` line per image")
     captions._rows.clear()
@@ -86,7 +88,13 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, str, str]]:
             for row in batch.to_pylist():
                 number += 1
                 key, caption = (row[names[index]] for index in columns)
-                yield number, str("" if key is None else key), str("" if caption is None else caption)
+                yield number, _text(key), _text(caption)
+
+
+def _text(cell: object) -> str:
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", errors="replace")
+    return "" if cell is None else str(cell)
 
 
 def _header_columns(cells: list[str]) -> tuple[int, int] | None:

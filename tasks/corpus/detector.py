@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
+from tasks.common.checkpoint_loading import load_part, load_weights
+
 _CAPTION_FILLER = "The image features "
 
 
@@ -65,11 +67,8 @@ class PhraseDetector:
 
     def __init__(self, checkpoint: str, revision: str | None, device: str, dtype: torch.dtype) -> None:
         transformers_logging.disable_progress_bar()
-        self.processor = AutoProcessor.from_pretrained(checkpoint, revision=revision)
-        model = AutoModelForZeroShotObjectDetection.from_pretrained(
-            checkpoint, revision=revision, use_safetensors=True, dtype=dtype
-        )
-        self.model = model.eval().to(device)
+        self.processor = load_part(AutoProcessor, checkpoint, revision)
+        self.model = load_weights(AutoModelForZeroShotObjectDetection, checkpoint, revision, dtype=dtype).to(device)
         self.device, self.dtype = device, dtype
         tokenizer = self.processor.tokenizer
         self.most_tokens = min(int(self.model.config.max_text_len), int(tokenizer.model_max_length))

@@ -26,7 +26,7 @@ from tasks.corpus.archive import Limits
 from tasks.corpus.archive_to_shards import INDEX_SCHEMA, ArchiveJob, archive_to_shards
 from tasks.corpus.captions import read_captions
 
-_ARCHIVE_MARKS = (".tar", ".tgz", ".tbz", ".txz", ".tzst")
+_ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst")
 
 
 class Parameters(Section):
@@ -67,7 +67,7 @@ def find_archives(images: Path) -> list[Path]:
     if not images.is_dir():
         raise UserError(f"{images}: no such file or folder; ingest.images in params.yaml names it")
     names = sorted(path for path in images.iterdir() if path.is_file())
-    archives = [path for path in names if any(mark in path.name.lower() for mark in _ARCHIVE_MARKS)]
+    archives = [path for path in names if path.name.lower().endswith(_ARCHIVE_ENDINGS) and path.name[0] != "."]
     if not archives:
         raise UserError(f"{images}: no .tar archive in this folder; put one there or name it in ingest.images")
     return archives

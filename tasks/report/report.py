@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from pydantic import Field
 
 from tasks.common import stage
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
 from tasks.common.parameters import Section
+from tasks.common.quarantine import printable
 from tasks.report.dag_picture import draw_dag
 from tasks.report.pipeline import PipelineStage, read_pipeline
 
 TEMPLATE = "index.html.j2"
+_MOST_CHARACTERS = 2000
 
 
 class Parameters(Section):
@@ -49,11 +52,20 @@ def flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, "not known" if value is None else str(value)
 
 
+def _clean(value: Any) -> Any:
+    """Text without control characters; markup of our own stays as it is."""
+    return printable(value, _MOST_CHARACTERS) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; `dvc repro` makes it") from None
+
+
+def _base64(path: str) -> Markup:
+    return Markup(base64.b64encode(_read(path)).decode())  # noqa: S704 - the base64 alphabet has no markup
 
 
 def _quarantine(path: str, most: int) -> dict[str, Any]:
@@ -66,7 +78,12 @@ def render_page(stages: list[PipelineStage], values: dict[str, Any], parameters:
     """The page as text; every name, caption and number is escaped."""
     figures = [(stage, path) for stage in stages for path in stage.figures]
     quarantines = [path for stage in stages for path in stage.outputs if Path(path).parent.name == "quarantine"]
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_clean,
+    )
     return environment.get_template(TEMPLATE).render(
         title=parameters.title,
         profile=values["profile"],
@@ -78,10 +95,7 @@ def render_page(stages: list[PipelineStage], values: dict[str, Any], parameters:
             for stage in stages
             for path in stage.metrics
         ],
-        figures=[
-            {"title": f"{item.name}: {item.description}", "data": base64.b64encode(_read(path)).decode()}
-            for item, path in figures
-        ],
+        figures=[{"title": f"{item.name}: {item.description}", "data": _base64(path)} for item, path in figures],
         quarantines=[_quarantine(path, parameters.quarantine_lines) for path in quarantines],
         parameters=list(flatten(values)),
     )

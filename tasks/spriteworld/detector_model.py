@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 
+import torch
 from transformers import (
     BertConfig,
     BertTokenizer,
@@ -49,7 +50,7 @@ def build_processor() -> GroundingDinoProcessor:
     return GroundingDinoProcessor(image_processor=image_processor, tokenizer=tokenizer)
 
 
-def build_detector() -> GroundingDinoForObjectDetection:
+def build_detector(queries: int) -> GroundingDinoForObjectDetection:
     """About one million parameters; weights from torch's current random state."""
     backbone = SwinConfig(
         image_size=CANVAS_PIXELS, patch_size=4, embed_dim=32, depths=[1, 2, 2], num_heads=[2, 4, 8], window_size=4,
@@ -61,9 +62,23 @@ def build_detector() -> GroundingDinoForObjectDetection:
         attention_probs_dropout_prob=0.0,
     )  # fmt: skip
     config = GroundingDinoConfig(
-        backbone_config=backbone, text_config=text, d_model=64, num_queries=16, num_feature_levels=3,
+        backbone_config=backbone, text_config=text, d_model=64, num_queries=queries, num_feature_levels=3,
         encoder_layers=2, encoder_ffn_dim=128, encoder_attention_heads=4, encoder_n_points=4,
         decoder_layers=3, decoder_ffn_dim=128, decoder_attention_heads=4, decoder_n_points=4,
         max_text_len=MOST_TOKENS, dropout=0.0, fusion_droppath=0.0, auxiliary_loss=True, disable_custom_kernels=True,
     )  # fmt: skip
     return GroundingDinoForObjectDetection(config)
+
+
+def widen_queries(model: GroundingDinoForObjectDetection, queries: int) -> None:
+    """Gives the model more object queries, in place: the old ones stay, new ones are random and as large.
+
+    With few queries training is quick, but the encoder's best proposals crowd on large sprites and small ones get none.
+    """
+    known = model.model.query_position_embeddings.weight.data
+    if queries <= len(known):
+        return
+    added = torch.randn(queries - len(known), known.shape[1]) * known.std()
+    wider = torch.nn.Embedding(queries, known.shape[1], _weight=torch.cat([known, added]))
+    model.model.query_position_embeddings = wider
+    model.config.num_queries = queries

@@ -19,16 +19,18 @@ if TYPE_CHECKING:
     from tasks.corpus.detector import PhraseDetector
     from tasks.spriteworld.renders import Pool
 
-_WARMUP_STEPS, _LAST_RATE = 200, 0.05
+_WARMUP_STEPS = 200
 _STEPS_BETWEEN_LINES = 200
 
 
 class Round(Section):
-    """One round of training: a fresh optimiser, and a learning rate that falls linearly to 5 %."""
+    """One round of training: a fresh optimiser, and a learning rate that falls linearly."""
 
+    queries: int = Field(ge=1, le=84, description="object queries; a later round may add some")
     steps: int = Field(ge=1, description="optimiser steps")
     batch: int = Field(ge=1, le=1024, description="renders per step")
     learning_rate: float = Field(gt=0, le=1e-2, description="highest learning rate")
+    last_share: float = Field(gt=0, le=1, description="share of the learning rate that is left at the last step")
 
 
 class Parameters(Section):
@@ -75,16 +77,17 @@ def _train(parameters: Parameters, seed: int) -> tuple[Any, Any]:
     import numpy as np
     import torch
 
-    from tasks.spriteworld.detector_model import build_detector, build_processor
+    from tasks.spriteworld.detector_model import build_detector, build_processor, widen_queries
     from tasks.spriteworld.renders import EASY_POOL, TRAINING_POOL, render_pool
 
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    model, processor = build_detector(), build_processor()
+    model, processor = build_detector(parameters.rounds[0].queries), build_processor()
     easy = render_pool(seed + EASY_POOL, parameters.easy_scenes, most_objects=2)
     full = render_pool(seed + TRAINING_POOL, parameters.scenes)
     easy_steps = parameters.easy_steps
     for number, item in enumerate(parameters.rounds, start=1):
+        widen_queries(model, item.queries)
         _train_round(model, processor, (easy, full), easy_steps, item, parameters.clip, random, number)
         easy_steps = 0
     return model, processor
@@ -106,7 +109,8 @@ def _train_round(
 
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-4, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1.0, (step + 1) / _WARMUP_STEPS) * (1 - (1 - _LAST_RATE) * step / settings.steps)
+        optimiser,
+        lambda step: min(1.0, (step + 1) / _WARMUP_STEPS) * (1 - (1 - settings.last_share) * step / settings.steps),
     )
     model.train()
     total = 0.0

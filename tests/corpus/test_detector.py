@@ -1,0 +1,100 @@
+"""Boxes and phrases: the rules of the specification, hostile model outputs, and the shipped detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.common.devices import select_device
+from tasks.common.errors import UserError
+from tasks.common.parameters import Compute
+from tasks.corpus.detector import PhraseDetector, corners_from_centres, query_text, usable_boxes
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def detector() -> PhraseDetector:
+    torch.set_num_threads(1)
+    return PhraseDetector(str(ROOT / "models" / "sprite" / "detector"), None, "cpu", torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("caption", "query"),
+    [
+        ("The image features A red Car", "a red car."),
+        ("two dogs.", "two dogs."),
+        ("  spaces . ", "spaces."),
+        ("", "."),
+    ],
+)
+def test_queries_follow_the_specification(caption: str, query: str) -> None:
+    assert query_text(caption) == query
+
+
+any_float = st.floats(allow_nan=True, allow_infinity=True, width=32)
+
+
+@given(st.lists(st.tuples(any_float, any_float, any_float, any_float, any_float, st.sampled_from(["car", ""])), max_size=8))
+def test_whatever_the_model_says_boxes_are_sound_and_none_is_lost(rows: list[tuple[float, ...]]) -> None:
+    with np.errstate(all="ignore"):
+        corners = corners_from_centres(np.array([row[:4] for row in rows], np.float32).reshape(-1, 4))
+    scores = np.array([row[4] for row in rows], np.float32)
+    found = usable_boxes(corners, scores, [str(row[5]) for row in rows])
+    assert len(found.phrases) + sum(found.dropped.values()) == len(rows)
+    assert np.isfinite(found.boxes_N4).all()
+    assert np.isfinite(found.scores_N).all()
+    assert (found.boxes_N4 >= 0).all()
+    assert (found.boxes_N4 <= 1).all()
+    assert (found.boxes_N4[:, 2:] > found.boxes_N4[:, :2]).all()
+    assert (np.diff(found.scores_N) <= 0).all()
+    assert all(found.phrases)
+
+
+def test_dropped_boxes_are_counted_by_reason() -> None:
+    boxes = np.array([[0, 0, 1, 1], [np.nan, 0, 1, 1], [0.5, 0, 0.4, 1], [0, 0, 1, 1]], np.float32)
+    found = usable_boxes(boxes, np.array([0.5, 0.5, 0.5, 0.5], np.float32), ["car", "car", "car", ""])
+    assert found.dropped == {"not-finite": 1, "no-area": 1, "no-phrase": 1}
+
+
+def select(detector: PhraseDetector, text: str, probabilities: dict[str, float]) -> list[str]:
+    ids = np.array(detector.processor.tokenizer(text)["input_ids"])
+    words = detector.processor.tokenizer.convert_ids_to_tokens(ids.tolist())
+    row = np.array([[probabilities.get(word, 0.0) for word in words]], np.float32)
+    boxes = np.array([[0.5, 0.5, 0.2, 0.2]], np.float32)
+    return detector._select(row, boxes, ids, 0.2, 0.2).phrases
+
+
+def test_a_phrase_is_made_of_the_likely_tokens_of_the_best_fragment(detector: PhraseDetector) -> None:
+    text = "a red car. a blue cat."
+    assert select(detector, text, {"red": 0.8, "car": 0.9, "blue": 0.7}) == ["red car"]
+    assert select(detector, text, {"red": 0.25, "blue": 0.7, "cat": 0.3}) == ["blue cat"]
+    assert select(detector, text, {"car": 0.1}) == []
+    assert select(detector, text, {".": 0.9, "car": 0.8}) == [], "a full stop is no phrase"
+
+
+def test_thresholds_are_strict(detector: PhraseDetector) -> None:
+    assert select(detector, "a red car.", {"car": 0.2}) == []
+    assert select(detector, "a red car.", {"car": 0.21, "red": 0.2}) == ["car"]
+
+
+def test_long_and_odd_texts_are_cut_to_the_model(detector: PhraseDetector) -> None:
+    crops = [np.zeros((64, 64, 3), np.uint8)] * 3
+    texts = ["red car " * 400 + ".", "😀 \u202eabc ünïcode <script>.", "."]
+    assert detector.count_tokens(texts[0]) > detector.most_tokens == 256
+    assert detector.prepare(crops, texts)["input_ids"].shape == (3, 256)
+    for found in detector.detect(crops, texts, 0.3, 0.3):
+        assert np.isfinite(found.boxes_N4).all()
+
+
+def test_devices_that_are_not_there_are_refused() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(UserError, match=r"compute\.device = cuda.*profiles/toy\.yaml"):
+        select_device(Compute(device="cuda", dtype="float32", workers=1))
+    assert select_device(Compute(device="auto", dtype="float16", workers=1))[1] == torch.float16

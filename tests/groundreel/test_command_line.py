@@ -1,0 +1,143 @@
+"""The command line: quick help, a frozen surface, profiles that keep comments, a doctor that finds what is wrong."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from groundreel.cli import main
+from groundreel.profiles import switch_profile
+from tasks.common.errors import UserError
+from tasks.common.parameters import load_parameters, read_yaml
+from tasks.parameters import ProjectParameters
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("dvc.yaml", "params.yaml", "constraints.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    shutil.copy(ROOT / "profiles" / "toy.yaml", tmp_path / "params.yaml")
+    (tmp_path / ".dvc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_the_surface_is_frozen() -> None:
+    assert {name: sorted(str(item.name) for item in command.params) for name, command in main.commands.items()} == {
+        "doctor": [],
+        "profile": ["name", "reset"],
+        "report": ["out"],
+    }
+
+
+def test_help_needs_no_heavy_import() -> None:
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from groundreel.cli import main\n"
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
+        "heavy = {'torch', 'dvc', 'prefect', 'pyarrow', 'pydantic', 'numpy', 'ruamel'} & set(sys.modules)\n"
+        "sys.exit(' '.join(sorted(heavy)) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_version_tells_the_commit() -> None:
+    assert re.fullmatch(r"groundreel \d+\.\d+\.\d+( \(commit \S+\))?\n", call("--version").output)
+
+
+def comments(text: str) -> list[str]:
+    return [line.split("#", 1)[1].strip() for line in text.splitlines() if "#" in line]
+
+
+def test_profiles_differ_in_values_alone() -> None:
+    toy, hub = ((ROOT / "profiles" / f"{name}.yaml").read_text() for name in ("toy", "hub"))
+    assert comments(toy) == comments(hub)
+    assert [line.split(":")[0] for line in toy.splitlines()] == [line.split(":")[0] for line in hub.splitlines()]
+
+
+def test_switching_gives_the_profile_and_keeps_comments(clone: Path) -> None:
+    params = clone / "params.yaml"
+    params.write_text(params.read_text() + "# a note of my own\n")
+    for name in ("hub", "toy", "hub"):
+        assert call("profile", name).exit_code == 0
+        assert read_yaml(params) == read_yaml(clone / "profiles" / f"{name}.yaml")
+        assert comments(params.read_text()) == [*comments((clone / "profiles" / "toy.yaml").read_text()), "a note of my own"]
+        assert load_parameters(params, ProjectParameters).profile == name
+    assert "null" in params.read_text()
+
+
+def test_switching_keeps_own_values_unless_told_otherwise(clone: Path) -> None:
+    params = clone / "params.yaml"
+    params.write_text(params.read_text().replace("data/sample/image.tar.gz", "data/raw/mine.tar"))
+    result = call("profile", "hub")
+    assert "kept your own value: ingest.images = data/raw/mine.tar" in result.output
+    assert read_yaml(params)["ingest"]["images"] == "data/raw/mine.tar"
+    assert read_yaml(params)["boxes"]["resolution"] == 512
+    assert call("profile", "hub", "--reset").exit_code == 0
+    assert read_yaml(params) == read_yaml(clone / "profiles" / "hub.yaml")
+
+
+def test_a_missing_file_becomes_the_profile(clone: Path) -> None:
+    (clone / "params.yaml").unlink()
+    assert switch_profile(clone / "params.yaml", clone / "profiles", "toy") == []
+    assert (clone / "params.yaml").read_bytes() == (clone / "profiles" / "toy.yaml").read_bytes()
+
+
+def test_an_unknown_base_is_refused_and_nothing_changes(clone: Path) -> None:
+    params = clone / "params.yaml"
+    params.write_text(params.read_text().replace("profile: toy", "profile: mine"))
+    before = params.read_bytes()
+    with pytest.raises(UserError, match="--reset"):
+        switch_profile(params, clone / "profiles", "hub")
+    assert params.read_bytes() == before
+    assert call("profile", "nothing").exit_code == 2
+
+
+def test_the_doctor_is_content_with_a_healthy_clone(clone: Path) -> None:
+    result = call("doctor")
+    assert result.exit_code == 0, result.output
+    for subject in ("python", "packages", "disk", "params", "device"):
+        assert subject in result.output
+    assert "error" not in result.output
+
+
+def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(clone: Path) -> None:
+    params = clone / "params.yaml"
+    params.write_text(params.read_text().replace("box_threshold", "box_treshold"))
+    constraints = clone / "constraints.txt"
+    constraints.write_text(re.sub(r"^click==.*$", "click==0.1", constraints.read_text(), flags=re.MULTILINE))
+    (clone / ".dvc").rmdir()
+    result = call("doctor")
+    assert result.exit_code == 2
+    assert "did you mean `box_threshold`?" in result.output
+    assert "`pip install click==0.1`" in result.output
+    assert "no .dvc folder" in result.output
+
+
+def test_outside_a_clone_every_command_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (["doctor"], ["report"], ["profile", "toy"]):
+        result = call(*command)
+        assert result.exit_code == 2
+        assert "no dvc.yaml here or above" in result.output
+
+
+def test_report_without_results_says_what_makes_them(clone: Path) -> None:
+    result = call("report")
+    assert result.exit_code == 2
+    assert "`dvc repro` makes it" in result.output

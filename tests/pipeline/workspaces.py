@@ -1,0 +1,58 @@
+"""Temporary clones of the project as it is in the working tree, and runs of its DAG."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUTS = ("data/sample", "data/corpus", "reports")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=tests", "-c", "user.email=tests@localhost"]
+    return subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def clone(target: Path) -> Path:
+    """All files that git tracks or would track, as they are now, in a repository of one commit; no results, no cache."""
+    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target / name)
+    for result in (target / "reports").rglob("*"):
+        if result.suffix in (".json", ".png", ".html"):
+            result.unlink()
+    (target / "dvc.lock").unlink(missing_ok=True)
+    git(target, "init", "-q")
+    git(target, "add", "-A")
+    git(target, "commit", "-qm", "start")
+    return target
+
+
+def dvc(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A DVC command with this environment's programs first on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [str(Path(sys.executable).parent / "dvc"), *arguments]
+    variables = {**os.environ, "PATH": path, "PYTHONWARNINGS": "", **environment}
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every output file, metrics and the lock file included."""
+    files = [path for name in OUTPUTS for path in (folder / name).rglob("*") if path.is_file()]
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted([*files, folder / "dvc.lock"])
+    }
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")

@@ -1,0 +1,124 @@
+"""The shipped tiny checkpoints do what their cards say, and their training runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.common import stage
+from tasks.common.parameters import load_parameters
+from tasks.corpus.autoencoder import ImageAutoencoder
+from tasks.corpus.detector import PhraseDetector
+from tasks.parameters import ProjectParameters
+from tasks.spriteworld import train_autoencoder, train_detector
+from tasks.spriteworld.detector_batches import make_batch
+from tasks.spriteworld.detector_model import build_detector, build_processor, widen_queries
+from tasks.spriteworld.detector_texts import ground_caption, sample_text
+from tasks.spriteworld.renders import HELD_OUT_POOL, render_pool
+from tasks.spriteworld.scene import caption_of, sample_scene
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "models" / "sprite"
+
+
+def test_the_autoencoder_keeps_what_it_is_shown() -> None:
+    torch.set_num_threads(1)
+    pool = render_pool(HELD_OUT_POOL, 500)
+    autoencoder = ImageAutoencoder(str(MODELS / "autoencoder"), None, None, "cpu", torch.float32)
+    psnr = train_autoencoder.score_autoencoder(autoencoder, pool)
+    assert psnr >= 28
+    assert psnr == pytest.approx(json.loads((MODELS / "autoencoder.json").read_text())["held_out_psnr_db"], abs=0.05)
+
+
+def test_the_detector_finds_what_captions_name() -> None:
+    torch.set_num_threads(1)
+    parameters = load_parameters(ROOT / "profiles" / "toy.yaml", ProjectParameters).boxes
+    assert parameters.box_threshold == parameters.text_threshold
+    detector = PhraseDetector(str(MODELS / "detector"), None, "cpu", torch.float32)
+    counts = train_detector.score_detector(detector, render_pool(HELD_OUT_POOL, 500), parameters.box_threshold)
+    assert counts.precision >= 0.90
+    assert counts.recall >= 0.90
+    stated = json.loads((MODELS / "detector.json").read_text())
+    assert counts.precision == pytest.approx(stated["precision"], abs=0.005)
+    assert counts.recall == pytest.approx(stated["recall"], abs=0.005)
+
+
+def test_model_cards_state_the_measured_scores() -> None:
+    for name in ("autoencoder", "detector"):
+        card = (MODELS / name / "README.md").read_text()
+        stated = json.loads((MODELS / f"{name}.json").read_text())
+        assert all(f"{round(value, 2)}" in card for value in stated.values())
+        assert "cpu seconds" in card
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_texts_name_objects_where_they_say(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    scene = sample_scene(random)
+    grounded = sample_text(random, scene)
+    assert len(grounded.spans) == len(scene.objects)
+    for item, spans in zip(scene.objects, grounded.spans, strict=True):
+        for start, end in spans:
+            words = grounded.text[start:end].split()
+            assert words[-1] in (item.class_name, item.class_name + "s")
+            assert words[:-1] in ([], [item.colour])
+    whole = ground_caption(scene, caption_of(scene))
+    assert all(len(spans) == 1 for spans in whole.spans)
+
+
+def test_token_masks_cover_the_words_of_each_object() -> None:
+    processor, pool = build_processor(), render_pool(9, 6)
+    inputs, labels, masks_KT = make_batch(pool, np.arange(6), np.random.default_rng(1), processor)
+    assert inputs["pixel_values"].shape == (6, 3, 64, 64)
+    assert sum(len(label["boxes"]) for label in labels) == len(masks_KT)
+    for image, label in enumerate(labels):
+        for row in label["class_labels"].tolist():
+            tokens = inputs["input_ids"][image][masks_KT[row].bool()].tolist()
+            assert processor.tokenizer.decode(tokens).split()[-1].rstrip("s") in ("car", "cat", "bird", "ball", "dog")
+
+
+def test_more_queries_keep_the_old_ones() -> None:
+    torch.manual_seed(0)
+    model = build_detector(4)
+    old = model.model.query_position_embeddings.weight.detach().clone()
+    widen_queries(model, 9)
+    new = model.model.query_position_embeddings.weight
+    assert new.shape[0] == model.config.num_queries == 9
+    assert torch.equal(new[:4], old)
+    widen_queries(model, 2)
+    assert model.config.num_queries == 9
+
+
+def tiny_parameters(folder: Path) -> Path:
+    text = (
+        "seed: 0\n"
+        "train_autoencoder: {scenes: 512, steps: 3, batch: 2, learning_rate: 0.001, kl_weight: 0.000001, held_out: 10}\n"
+        "train_detector:\n"
+        "  {scenes: 100, easy_scenes: 100, easy_steps: 1, clip: 0.5, held_out: 10, threshold: 0.3, rounds: [\n"
+        "    {queries: 4, steps: 2, batch: 2, learning_rate: 0.0005, last_share: 0.5},\n"
+        "    {queries: 6, steps: 1, batch: 2, learning_rate: 0.0005, last_share: 0.5}]}\n"
+    )
+    (folder / "params.yaml").write_text(text)
+    return folder / "params.yaml"
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "detector"])
+def test_training_runs_and_repeats_to_the_byte(tmp_path: Path, name: str) -> None:
+    module = {"autoencoder": train_autoencoder, "detector": train_detector}[name]
+    body = getattr(module, f"train_{name}")
+    files = []
+    for attempt in ("first", "second"):
+        arguments = ["--params", str(tiny_parameters(tmp_path)), "--out", str(tmp_path / attempt)]
+        arguments += ["--metrics", str(tmp_path / f"{attempt}.json")]
+        project = "tasks.spriteworld.checkpoint_parameters"
+        assert stage.main(f"train_{name}", module.Paths, body, project, arguments) == 0
+        files.append(next((tmp_path / attempt).glob("*.safetensors")).read_bytes())
+        assert "cpu seconds" in (tmp_path / attempt / "README.md").read_text()
+    assert files[0] == files[1]
+    assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
