@@ -76,4 +76,4 @@ def save_contact_sheet(tiles: Sequence[Tile], columns: int, size: tuple[int, int
         if tile.title:
             ImageDraw.Draw(sheet).text((left, top + size[1] + 2), _fit(tile.title, size[0], font), fill=_INK, font=font)
     with complete(target) as path:
-        sheet.save(path, "PNG", optimize=True)
+        sheet.save(path, "PNG")

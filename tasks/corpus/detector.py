@@ -80,23 +80,18 @@ class PhraseDetector:
         tokens = self.processor.tokenizer(
             list(texts), padding=True, truncation=True, max_length=self.most_tokens, return_tensors="pt"
         )
-        inputs = {"pixel_values": pixels_BCHW.to(self.dtype), **tokens}
-        return {name: tensor.to(self.device) for name, tensor in inputs.items()}
+        return {"pixel_values": pixels_BCHW.to(self.dtype), **tokens}
 
-    def count_tokens(self, text: str) -> int:
-        """Length of the text in tokens, before any cut."""
-        return len(self.processor.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+    def is_cut(self, text: str) -> bool:
+        """Whether the text is longer than the model reads; a token has one character or more."""
+        if len(text) < self.most_tokens - 2:
+            return False
+        return len(self.processor.tokenizer(text, truncation=False, verbose=False)["input_ids"]) > self.most_tokens
 
     @torch.inference_mode()
-    def detect(
-        self,
-        crops: Sequence[NDArray[np.uint8]],
-        texts: Sequence[str],
-        box_threshold: float,
-        text_threshold: float,
-    ) -> list[Detections]:
-        """One `Detections` per crop; see the module's rules for score and phrase."""
-        inputs = self.prepare(crops, texts)
+    def detect(self, inputs: dict[str, torch.Tensor], box_threshold: float, text_threshold: float) -> list[Detections]:
+        """One `Detections` per crop of `prepare`; see the module's rules for score and phrase."""
+        inputs = {name: tensor.to(self.device) for name, tensor in inputs.items()}
         outputs = self.model(**inputs)
         tokens = inputs["input_ids"].shape[1]
         probabilities_BQT = outputs.logits[..., :tokens].float().sigmoid().cpu().numpy()
@@ -104,7 +99,7 @@ class PhraseDetector:
         ids_BT = inputs["input_ids"].cpu().numpy()
         return [
             self._select(probabilities_BQT[i], boxes_BQ4[i], ids_BT[i], box_threshold, text_threshold)
-            for i in range(len(crops))
+            for i in range(len(ids_BT))
         ]
 
     def _select(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow
 import pyarrow.parquet as parquet
+import torch
 
 from tasks.common.corpus_shards import Sample, read_samples
 from tasks.common.devices import select_device
 from tasks.common.images import decode_image, square_crop
 from tasks.common.parameters import Compute
+from tasks.common.prefetch import batches, prefetch
 from tasks.common.quarantine import Quarantine
 from tasks.corpus.detector import Detections, PhraseDetector, query_text
 
@@ -60,16 +61,13 @@ def load_detector(checkpoint: str, revision: str | None, compute: Compute) -> Ph
     return PhraseDetector(checkpoint, revision, device, dtype)
 
 
-def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
-    while batch := list(itertools.islice(samples, size)):
-        yield batch
-
-
-def detect_batch(detector: PhraseDetector, settings: DetectorSettings, samples: Sequence[Sample]) -> list[Detections]:
-    """Boxes on the square crop of each sample, its caption as the query."""
-    crops = [square_crop(decode_image(item.image, _STORED_PIXELS).picture, settings.resolution) for item in samples]
-    texts = [query_text(item.facts["caption"]) for item in samples]
-    return detector.detect(crops, texts, settings.box_threshold, settings.text_threshold)
+def _captioned(shard: Path, counts: Counter[str]) -> Iterator[Sample]:
+    for sample in read_samples(shard):
+        counts["images"] += 1
+        if sample.facts["caption"]:
+            yield sample
+        else:
+            counts["images_without_caption"] += 1
 
 
 def shard_to_boxes(job: BoxesJob, folder: Path) -> dict[str, Any]:
@@ -78,24 +76,18 @@ def shard_to_boxes(job: BoxesJob, folder: Path) -> dict[str, Any]:
     detector = load_detector(settings.detector, settings.revision, job.compute)
     counts, quarantine = Counter[str](), Quarantine()
 
-    def captioned() -> Iterator[Sample]:
-        for sample in read_samples(job.shard):
-            counts["images"] += 1
-            counts["images_without_caption"] += not sample.facts["caption"]
-            if sample.facts["caption"]:
-                yield sample
+    def prepare(batch: list[Sample]) -> tuple[list[Sample], dict[str, torch.Tensor]]:
+        crops = [square_crop(decode_image(item.image, _STORED_PIXELS).picture, settings.resolution) for item in batch]
+        return batch, detector.prepare(crops, [query_text(item.facts["caption"]) for item in batch])
 
     rows: list[dict[str, Any]] = []
-    for batch in _batches(captioned(), settings.batch):
-        for sample, found in zip(batch, detect_batch(detector, settings, batch), strict=True):
-            caption = sample.facts["caption"]
-            counts["captions_cut"] += detector.count_tokens(query_text(caption)) > detector.most_tokens
-            for reason, number in sorted(found.dropped.items()):
-                counts["boxes_dropped"] += number
-                quarantine.add(sample.key, reason, f"{number} boxes")
-            counts["images_without_boxes"] += not found.phrases
+    for batch, inputs in prefetch(batches(_captioned(job.shard, counts), settings.batch), prepare):
+        detections = detector.detect(inputs, settings.box_threshold, settings.text_threshold)
+        for sample, found in zip(batch, detections, strict=True):
+            counts["captions_cut"] += detector.is_cut(query_text(sample.facts["caption"]))
+            _note_dropped(sample.key, found, counts, quarantine)
             if found.phrases or settings.keep_empty:
-                rows.append(_row(sample.key, caption, found))
+                rows.append(_row(sample, found))
                 counts["boxes"] += len(found.phrases)
     metadata = {"groundreel": json.dumps(settings._asdict(), sort_keys=True)}
     parquet.write_table(pyarrow.Table.from_pylist(rows, _SCHEMA.with_metadata(metadata)), folder / BOXES_FILE)
@@ -103,10 +95,17 @@ def shard_to_boxes(job: BoxesJob, folder: Path) -> dict[str, Any]:
     return {"counts": dict(counts), "quarantined": dict(quarantine.reasons)}
 
 
-def _row(key: str, caption: str, found: Detections) -> dict[str, Any]:
+def _note_dropped(key: str, found: Detections, counts: Counter[str], quarantine: Quarantine) -> None:
+    counts["images_without_boxes"] += not found.phrases
+    for reason, number in sorted(found.dropped.items()):
+        counts["boxes_dropped"] += number
+        quarantine.add(key, reason, f"{number} boxes")
+
+
+def _row(sample: Sample, found: Detections) -> dict[str, Any]:
     return {
-        "key": key,
-        "caption": caption,
+        "key": sample.key,
+        "caption": sample.facts["caption"],
         "boxes": found.boxes_N4.tolist(),
         "scores": found.scores_N.tolist(),
         "phrases": found.phrases,

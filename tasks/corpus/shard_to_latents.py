@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from tasks.common.errors import StageError
 from tasks.common.images import decode_image, square_crop
 from tasks.common.latent_files import LatentFacts, save_latents
 from tasks.common.parameters import Compute
+from tasks.common.prefetch import batches, prefetch
 from tasks.common.quarantine import Quarantine
 from tasks.common.seeds import item_seed
 from tasks.corpus.autoencoder import ImageAutoencoder
@@ -58,14 +58,6 @@ def crops_of(samples: Sequence[Sample], resolution: int) -> NDArray[np.uint8]:
     return np.stack([square_crop(decode_image(item.image, _STORED_PIXELS).picture, resolution) for item in samples])
 
 
-def encode_batch(
-    autoencoder: ImageAutoencoder, settings: LatentSettings, seed: int, samples: Sequence[Sample]
-) -> torch.Tensor:
-    """float16 latents [N, C, h, w]; a posterior sample takes its noise from the run's seed and the image's key."""
-    seeds = [item_seed(seed, item.key) for item in samples] if settings.posterior == "sample" else None
-    return autoencoder.encode(crops_of(samples, settings.resolution), seeds).half()
-
-
 def _channel_sums(latents_NChw: torch.Tensor) -> dict[str, list[float]]:
     by_channel_CM = latents_NChw.double().transpose(0, 1).flatten(1)
     return {
@@ -87,16 +79,20 @@ def shard_to_latents(job: LatentsJob, folder: Path) -> dict[str, Any]:
     settings = job.settings
     autoencoder = load_autoencoder(settings.autoencoder, settings.revision, settings.subfolder, job.compute)
     quarantine, keys, blocks, images = Quarantine(), list[str](), list[torch.Tensor](), 0
-    samples = read_samples(job.shard)
-    while batch := list(itertools.islice(samples, settings.batch)):
-        latents_BChw = encode_batch(autoencoder, settings, job.seed, batch)
+
+    def prepare(batch: list[Sample]) -> tuple[list[str], NDArray[np.uint8]]:
+        return [item.key for item in batch], crops_of(batch, settings.resolution)
+
+    for names, crops in prefetch(batches(read_samples(job.shard), settings.batch), prepare):
+        seeds = [item_seed(job.seed, name) for name in names] if settings.posterior == "sample" else None
+        latents_BChw = autoencoder.encode(crops, seeds).half()
         finite_B = torch.isfinite(latents_BChw).flatten(1).all(1).tolist()
-        images += len(batch)
-        for sample, finite in zip(batch, finite_B, strict=True):
+        images += len(names)
+        for name, finite in zip(names, finite_B, strict=True):
             if finite:
-                keys.append(sample.key)
+                keys.append(name)
             else:
-                quarantine.add(sample.key, "not-finite", "NaN or infinity in its latents")
+                quarantine.add(name, "not-finite", "NaN or infinity in its latents")
         blocks.append(latents_BChw[torch.tensor(finite_B)])
     if not keys:
         raise StageError(f"{job.shard}: every latent is NaN or infinite; set compute.dtype to float32")

@@ -65,7 +65,8 @@ def score_detector(detector: PhraseDetector, pool: Pool, threshold: float, batch
     for start in range(0, len(pool.scenes), batch):
         scenes = pool.scenes[start : start + batch]
         texts = [query_text(caption_of(scene)) for scene in scenes]
-        found = detector.detect(list(pool.pixels_NHWC[start : start + batch]), texts, threshold, threshold)
+        inputs = detector.prepare(list(pool.pixels_NHWC[start : start + batch]), texts)
+        found = detector.detect(inputs, threshold, threshold)
         for scene, item in zip(scenes, found, strict=True):
             true_N4 = np.array([entry.box for entry in scene.objects], np.float32) / np.float32(CANVAS_PIXELS)
             counts += match_boxes(item.boxes_N4, item.phrases, item.scores_N, true_N4, object_phrases(scene))

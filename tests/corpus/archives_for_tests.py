@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import os
@@ -16,9 +17,14 @@ from pathlib import Path
 import zstandard
 from PIL import Image
 
+from tasks.corpus.archive import ArchiveEnd, Limits, Member, read_members
+
 ROOT = Path(__file__).resolve().parents[2]
 END = bytes(1024)
 BLOCK = 512
+LIMITS = Limits(most_members=100, most_member_bytes=1_000_000, most_archive_bytes=10_000_000)
+FILES = [(f"folder/image_{number}.jpg", hashlib.shake_256(bytes([number])).digest(50_000 + number)) for number in range(6)]
+"""Members that no compression makes smaller."""
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "plain": lambda data: data,
@@ -55,6 +61,13 @@ def jpeg(number: int = 0, size: tuple[int, int] = (48, 40)) -> bytes:
     return encoded(picture(number, size), quality=90)
 
 
+def oriented(number: int) -> Image.Exif:
+    """EXIF data with this orientation, 1 to 8."""
+    exif = Image.Exif()
+    exif[0x0112] = number
+    return exif
+
+
 def header(name: str, size: int, kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
     """One tar header, which need not be true."""
     info = tarfile.TarInfo(name)
@@ -84,3 +97,25 @@ def run_in_little_memory(imports: str, code: str, growth: int) -> str:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", source]
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def read(path: Path, data: bytes, limits: Limits = LIMITS) -> tuple[list[Member], ArchiveEnd | None]:
+    """The members of an archive of these bytes, and how it ended if not well."""
+    path.write_bytes(data)
+    members = []
+    try:
+        for item in read_members(path, limits):
+            members.append(item)
+    except ArchiveEnd as end:
+        return members, end
+    return members, None
+
+
+def reason(end: ArchiveEnd | None) -> str | None:
+    """The fixed word of an end that was not well."""
+    return end.reason if end else None
+
+
+def sound(members: list[Member]) -> list[tuple[str, bytes]]:
+    """Names and contents of the members that have no problem."""
+    return [(item.name, item.data) for item in members if not item.problem]

@@ -17,7 +17,8 @@ import pyarrow.parquet as parquet
 import pytest
 from PIL import Image
 
-from tests.pipeline.workspaces import clone, dvc, git, hashes, replace
+from tests.pipeline.workspaces import clone, dvc, git, hashes, program, replace
+from tests.test_readme import RUN_BY_THE_PIPELINE_TESTS
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -74,11 +75,21 @@ def test_a_run_from_scratch_gives_the_same_bytes_whatever_the_workers(finished: 
     replace(real / "params.yaml", "workers: 2", "workers: 1")
     other = tmp_path / "temporary"
     other.mkdir()
-    done = dvc(folder, "repro", PYTHONHASHSEED="1", HOME="/dev/null/nowhere", TMPDIR=str(other), XDG_CACHE_HOME=str(other))
+    done = dvc(folder, "repro", PYTHONHASHSEED="1", HOME="/proc/nowhere", TMPDIR=str(other), XDG_CACHE_HOME=str(other))
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = hashes(finished), hashes(real)
     assert sorted(first) == sorted(second)
     assert {name for name in first if first[name] != second[name]} == set()
+
+
+def test_the_commands_of_the_readme_run(finished: Path) -> None:
+    for command in sorted(RUN_BY_THE_PIPELINE_TESTS - {"dvc repro"}):
+        done = program(finished, *command.split())
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    assert program(finished, "groundreel", "profile", "toy").returncode == 0
+    before = hashes(finished)
+    assert program(finished, "dvc", "repro").returncode == 0
+    assert hashes(finished) == before, "there and back again changes nothing"
 
 
 def latents_command(folder: Path) -> list[str]:

@@ -35,12 +35,17 @@ def clone(target: Path) -> Path:
     return target
 
 
-def dvc(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A DVC command with this environment's programs first on the path."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    command = [str(Path(sys.executable).parent / "dvc"), *arguments]
-    variables = {**os.environ, "PATH": path, "PYTHONWARNINGS": "", **environment}
+def program(folder: Path, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """One of this environment's programs, with the others first on the path."""
+    programs = Path(sys.executable).parent
+    variables = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", **environment}
+    command = [str(programs / name), *arguments]
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+
+
+def dvc(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A DVC command."""
+    return program(folder, "dvc", *arguments, **environment)
 
 
 def hashes(folder: Path) -> dict[str, str]:

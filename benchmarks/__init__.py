@@ -1,0 +1,1 @@
+"""Speed as ratios against a baseline or a limit, measured in one run; a miss fails."""

@@ -1,0 +1,84 @@
+"""The real stage `ingest`, run in this process on small archives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as parquet
+from ruamel.yaml import YAML
+
+from tasks.common import stage
+from tasks.common.corpus_shards import Sample, read_samples, shard_files
+from tasks.corpus.ingest import Paths, ingest
+from tests.corpus.archives_for_tests import ROOT
+
+
+@dataclass
+class Run:
+    """One run of the stage in a folder of its own; inputs lie where the test puts them."""
+
+    folder: Path
+    images: Path
+    captions: Path
+
+    def start(self, workers: int = 1, **settings: Any) -> int:
+        """The exit code, with some parameters of the toy profile changed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        yaml = YAML(typ="safe", pure=True)
+        parameters = yaml.load((ROOT / "profiles" / "toy.yaml").read_text(encoding="utf-8"))
+        parameters["compute"]["workers"] = workers
+        parameters["ingest"].update(settings)
+        with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:
+            yaml.dump(parameters, file)
+        return stage.main("ingest", Paths, ingest, arguments=self._arguments())
+
+    def _arguments(self) -> list[str]:
+        outputs = ("out", "index", "quarantine", "metrics", "parts")
+        options = {name: self.folder / name for name in outputs}
+        options |= {"params": self.folder / "params.yaml", "images": self.images, "captions": self.captions}
+        return [word for name, path in options.items() for word in (f"--{name}", str(path))]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics file."""
+        found: dict[str, Any] = json.loads((self.folder / "metrics").read_text(encoding="utf-8"))
+        return found
+
+    @property
+    def samples(self) -> dict[str, Sample]:
+        """All samples of all shards by the name that their image had."""
+        samples = [sample for shard in shard_files(self.folder / "out") for sample in read_samples(shard)]
+        return {sample.facts["name"]: sample for sample in samples}
+
+    @property
+    def captions_by_name(self) -> dict[str, str]:
+        """The caption that each image got."""
+        return {name: sample.facts["caption"] for name, sample in self.samples.items()}
+
+    @property
+    def index(self) -> list[dict[str, Any]]:
+        """The rows of the index."""
+        rows: list[dict[str, Any]] = parquet.read_table(self.folder / "index").to_pylist()
+        return rows
+
+    @property
+    def quarantined(self) -> list[tuple[str, str]]:
+        """What was set aside and why."""
+        lines = (self.folder / "quarantine").read_text(encoding="utf-8").splitlines()
+        entries = [json.loads(line) for line in lines]
+        assert entries[0] == {"quarantined": len(entries) - 1}
+        return [(entry["item"], entry["reason"]) for entry in entries[1:]]
+
+    @property
+    def results(self) -> dict[str, bytes]:
+        """The bytes of every file that the stage leaves, except the part store."""
+        files = [
+            self.folder / "index",
+            self.folder / "quarantine",
+            self.folder / "metrics",
+            *shard_files(self.folder / "out"),
+        ]
+        return {file.name: file.read_bytes() for file in files}

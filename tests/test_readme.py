@@ -1,0 +1,77 @@
+"""The README's commands exist and run, its paths are there, and its picture comes from `reports/`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tasks.parameters import ProjectParameters
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+RUN_BY_THE_PIPELINE_TESTS = {
+    "dvc repro",
+    "dvc dag",
+    "dvc metrics show",
+    "groundreel doctor",
+    "groundreel report",
+    "groundreel profile hub",
+}
+
+
+def test_every_command_is_tested() -> None:
+    targets = {command for command in COMMANDS if command.startswith("make ")}
+    assert targets == {"make run", "make test"}
+    assert set(COMMANDS) - targets - {". .venv/bin/activate"} == RUN_BY_THE_PIPELINE_TESTS
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z-]+)`", README)) | {"run", "test"}))
+def test_targets_exist(target: str) -> None:
+    done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_lists_every_target() -> None:
+    listed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    assert {line.split()[1] for line in listed.splitlines()} == set(phony[1].split())
+
+
+def test_paths_are_there() -> None:
+    named = {
+        path.rstrip("/")
+        for path in re.findall(r"`((?:data|models|tasks|flows|tests|benchmarks|profiles)/[\w/.-]*)`", README)
+    }
+    made_by_a_run = {"data/sample", "data/corpus", "data/corpus/shards", "data/corpus/boxes", "data/corpus/latents"}
+    made_by_a_run |= {"data/corpus/index.parquet", "data/corpus/quarantine"}
+    assert {path for path in named - made_by_a_run if "/x" not in path and not (ROOT / path).exists()} == set()
+
+
+def test_the_picture_is_a_figure_of_the_report() -> None:
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", README)
+    assert pictures
+    tracked = subprocess.run(["git", "ls-files", *pictures], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for picture in pictures:
+        assert picture.startswith("reports/")
+        assert picture in tracked
+
+
+def test_yaml_examples_use_keys_that_exist() -> None:
+    for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL):
+        for section, values in YAML(typ="safe").load(block).items():
+            fields = ProjectParameters.model_fields[section].annotation
+            assert fields is not None
+            assert set(values) <= set(fields.model_fields)
+
+
+def test_hub_checkpoints_are_in_the_licence_table() -> None:
+    hub = YAML(typ="safe").load((ROOT / "profiles" / "hub.yaml").read_text())
+    for checkpoint in (hub["boxes"]["detector"], hub["latents"]["autoencoder"]):
+        assert re.search(rf"^\| {re.escape(checkpoint)}[ (].*\| \S+", README, re.MULTILINE)
