@@ -40,6 +40,7 @@ class ArchiveJob(NamedTuple):
 
     archive: Path
     captions: Path
+    captions_sha256: str
     limits: Limits
     images_per_shard: int
     least_side: int
@@ -56,7 +57,7 @@ class GoodImage(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _captions(path: Path) -> Captions:
+def _captions(path: Path, sha256: str) -> Captions:
     return read_captions(path)
 
 
@@ -115,7 +116,7 @@ def archive_to_shards(job: ArchiveJob, folder: Path) -> dict[str, Any]:
 
     Memory is bounded by one image, one shard's index rows, the names seen and the captions, whatever the archive's size.
     """
-    captions = _captions(job.captions)
+    captions = _captions(job.captions, job.captions_sha256)
     quarantine, counts = Quarantine(), Counter[str]()
     images = _good_images(job, quarantine, counts)
     with parquet.ParquetWriter(folder / "index.parquet", INDEX_SCHEMA) as index:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,8 +67,8 @@ def _add(captions: Captions, path: Path, number: int, key: str, caption: str) ->
 
 
 def normal_key(key: str) -> str:
-    """The key without surrounding space, folders and image ending: "dir/image_1.jpg" is "image_1"."""
-    key = key.strip().strip("\ufeff").replace("\\", "/").rsplit("/", 1)[-1]
+    """The key without surrounding space, folders and image ending, in one Unicode form: "dir/image_1.jpg" is "image_1"."""
+    key = unicodedata.normalize("NFC", key).strip().strip("\ufeff").replace("\\", "/").rsplit("/", 1)[-1]
     ending = next((ending for ending in _IMAGE_ENDINGS if key.lower().endswith(ending)), "")
     return key[: len(key) - len(ending)]
 
@@ -103,33 +104,54 @@ def _header_columns(cells: list[str]) -> tuple[int, int] | None:
     return (found[0], found[1]) if found[0] is not None and found[1] is not None else None
 
 
+def _separator(first: str) -> str:
+    """ "," if the first line has one right behind a key, a tab if it has any; otherwise "" for any whitespace."""
+    key = first.split(",")[0].strip()
+    if "," in first and (not any(map(str.isspace, key)) or key.lower().endswith(_IMAGE_ENDINGS)):
+        return ","
+    return "\t" if "\t" in first else ""
+
+
+def _cells(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
+    if separator == ",":
+        return csv.reader(lines, strict=True)
+    if separator == "\t":
+        return csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    return (line.split(maxsplit=1) for line in lines)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        for line in file:
+            yield line.replace("\0", " ")
+
+
 def _text_rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Comma-separated if the first line has a comma before any space; else the key ends at the first whitespace."""
+    """The first line decides on the separator, and whether it is a header."""
+    with path.open("rb") as file:
+        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            raise UserError(f"{path}: UTF-16 text; save it as UTF-8")
     csv.field_size_limit(2**31 - 1)
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        lines = (line.replace("\0", " ") for line in file)
-        first = next((line for line in lines if line.strip()), "")
-        by_comma = "," in first and not any(letter.isspace() for letter in first.split(",")[0].strip())
-        cells = next(csv.reader([first])) if by_comma else first.split(maxsplit=1)
-        columns = _header_columns(cells)
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        lines = (line.replace("\0", " ") for line in file)
-        rows = csv.reader(lines) if by_comma else (line.split(maxsplit=1) for line in lines)
-        header = columns is not None
-        for number, row in enumerate(rows, start=1):
+    separator = _separator(next((line for line in _lines(path) if line.strip()), ""))
+    header: list[str] | None = None
+    number = 0
+    try:
+        for number, row in enumerate(_cells(_lines(path), separator), start=1):
             if not any(cell.strip() for cell in row):
                 continue
-            if header:
-                header = False
-                continue
-            yield number, *_key_and_caption(path, number, row, columns, len(cells))
+            if header is None:
+                header = row if _header_columns(row) else []
+                if header:
+                    continue
+            yield number, *_key_and_caption(path, number, row, header, separator)
+    except csv.Error as error:
+        raise UserError(f"{path}: row {number + 1}: {error}; double every quote inside a quoted caption") from None
 
 
-def _key_and_caption(
-    path: Path, number: int, row: list[str], columns: tuple[int, int] | None, width: int
-) -> tuple[str, str]:
-    if columns is None or (columns == (0, 1) and width == 2):
-        return row[0], ",".join(row[1:])
+def _key_and_caption(path: Path, number: int, row: list[str], header: list[str], separator: str) -> tuple[str, str]:
+    columns = _header_columns(header)
+    if columns is None or (columns == (0, 1) and len(header) == 2):
+        return row[0], separator.join(row[1:])
     if len(row) <= max(columns):
-        raise UserError(f"{path}: row {number} has {len(row)} columns, the header {width}; add the missing comma")
+        raise UserError(f"{path}: row {number} has {len(row)} columns, the header {len(header)}; add what is missing")
     return row[columns[0]], row[columns[1]]

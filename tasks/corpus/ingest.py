@@ -80,12 +80,13 @@ def _jobs(parameters: Parameters, archives: Sequence[Path], captions: Path) -> l
         "least_side": parameters.least_side,
         "most_pixels": parameters.most_pixels,
     }
-    shared = [code_sha256("tasks.corpus.ingest"), file_sha256(captions), settings, asdict(limits)]
+    captions_sha256 = file_sha256(captions)
+    shared = [code_sha256("tasks.corpus.ingest"), captions_sha256, settings, asdict(limits)]
     return [
         Job(
             name=archive.name,
             key=digest([archive.name, file_sha256(archive), *shared]),
-            payload=ArchiveJob(archive, captions, limits, **settings),
+            payload=ArchiveJob(archive, captions, captions_sha256, limits, **settings),
         )
         for archive in archives
     ]
@@ -100,7 +101,7 @@ def _check_unique_keys(parts: Sequence[Part]) -> None:
         key = twice.field("values")[0].as_py()
         holders = [p.name for p, c in zip(parts, columns, strict=True) if pyarrow.compute.index(c, key).as_py() >= 0]
         raise UserError(
-            f"{len(twice)} keys are in more than one archive, {key!r} in {' and '.join(holders)}; "
+            f"keys stand in more than one archive ({len(twice)} in all), {key!r} in {' and '.join(holders)}; "
             "image names must differ between archives: rename them or ingest the archives one at a time"
         )
 

@@ -71,8 +71,10 @@ def _set_scaling_factor(model: Any, pool: Pool) -> None:
     from tasks.corpus.autoencoder import pixels_to_tensor
 
     with torch.inference_mode():
-        modes = [model.encode(pixels_to_tensor(pool.pixels_NHWC[i : i + 64])).latent_dist.mode() for i in range(0, 512, 64)]
-    model.register_to_config(scaling_factor=round(float(1 / torch.cat(modes).std()), 5))
+        starts = range(0, 512, 64)
+        posteriors = [model.encode(pixels_to_tensor(pool.pixels_NHWC[i : i + 64])).latent_dist for i in starts]
+        samples = torch.cat([posterior.sample() for posterior in posteriors])
+    model.register_to_config(scaling_factor=round(float(1 / samples.std()), 5))
 
 
 def score_autoencoder(autoencoder: ImageAutoencoder, pool: Pool) -> float:

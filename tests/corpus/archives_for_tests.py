@@ -22,6 +22,7 @@ from tasks.corpus.archive import ArchiveEnd, Limits, Member, read_members
 ROOT = Path(__file__).resolve().parents[2]
 END = bytes(1024)
 BLOCK = 512
+HTML = b"<html><body>404 not found</body></html>"
 LIMITS = Limits(most_members=100, most_member_bytes=1_000_000, most_archive_bytes=10_000_000)
 FILES = [(f"folder/image_{number}.jpg", hashlib.shake_256(bytes([number])).digest(50_000 + number)) for number in range(6)]
 """Members that no compression makes smaller."""

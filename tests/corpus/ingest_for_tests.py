@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from ruamel.yaml import YAML
 from tasks.common import stage
 from tasks.common.corpus_shards import Sample, read_samples, shard_files
 from tasks.corpus.ingest import Paths, ingest
-from tests.corpus.archives_for_tests import ROOT
+from tests.corpus.archives_for_tests import ROOT, jpeg
+
+FIVE = [(f"images/image_{number}.jpg", jpeg(number)) for number in range(5)]
+CAPTIONS = "key,caption\n" + "".join(f"image_{number},picture number {number}\n" for number in range(5))
 
 
 @dataclass
@@ -33,7 +37,12 @@ class Run:
         parameters["ingest"].update(settings)
         with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:
             yaml.dump(parameters, file)
-        return stage.main("ingest", Paths, ingest, arguments=self._arguments())
+        former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            return stage.main("ingest", Paths, ingest, arguments=self._arguments())
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
 
     def _arguments(self) -> list[str]:
         outputs = ("out", "index", "quarantine", "metrics", "parts")
@@ -75,10 +84,23 @@ class Run:
     @property
     def results(self) -> dict[str, bytes]:
         """The bytes of every file that the stage leaves, except the part store."""
-        files = [
-            self.folder / "index",
-            self.folder / "quarantine",
-            self.folder / "metrics",
-            *shard_files(self.folder / "out"),
-        ]
+        files = [self.folder / name for name in ("index", "quarantine", "metrics")] + shard_files(self.folder / "out")
         return {file.name: file.read_bytes() for file in files}
+
+
+def prepared(tmp_path: Path, archive: bytes, captions: str = CAPTIONS, run: str = "run") -> Run:
+    """A run on one archive."""
+    images, text = tmp_path / "image.tar.gz", tmp_path / "captions.csv"
+    images.write_bytes(archive)
+    text.write_text(captions, encoding="utf-8")
+    return Run(tmp_path / run, images, text)
+
+
+def folder_of_archives(tmp_path: Path, archives: dict[str, bytes], run: str = "run") -> Run:
+    """A run on a folder of archives."""
+    images = tmp_path / "raw"
+    images.mkdir(exist_ok=True)
+    for name, data in archives.items():
+        (images / name).write_bytes(data)
+    (tmp_path / "captions.csv").write_text(CAPTIONS, encoding="utf-8")
+    return Run(tmp_path / run, images, tmp_path / "captions.csv")

@@ -84,6 +84,30 @@ def test_text_of_a_caption_is_kept(tmp_path: Path, heading: str, line: str, capt
     assert read(tmp_path, first + line + "\n").by_key == {"a": caption}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("my image.jpg,a cat\n", {"my image": "a cat"}),
+        ("my image\ta cat, asleep\n", {"my image": "a cat, asleep"}),
+        ("id\tcaption\tscore\na\ta cat\t0.5\n", {"a": "a cat"}),
+        ("cafe\u0301.jpg,decomposed\n", {"caf\u00e9": "decomposed"}),
+    ],
+)
+def test_keys_with_spaces_tabs_and_accents(tmp_path: Path, text: str, expected: dict[str, str]) -> None:
+    assert read(tmp_path, text).by_key == expected
+
+
+@pytest.mark.parametrize("text", ['a,"never closed\nb,two\nc,three\n', 'a,one\nb,"in "the" middle"\n'])
+def test_broken_quotes_are_refused_by_row(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match=r"row [12]"):
+        read(tmp_path, text)
+
+
+def test_utf_16_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="UTF-16"):
+        read(tmp_path, "key,caption\na,one\n".encode("utf-16"))
+
+
 def test_latin_1_bytes_are_replaced(tmp_path: Path) -> None:
     assert read(tmp_path, "a,caf\xe9 noir\nb,plain\n".encode("latin-1")).by_key == {"a": "caf\ufffd noir", "b": "plain"}
 
