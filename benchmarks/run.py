@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.captions_join import measure_caption_join
+from benchmarks.corpora import ROOT
 from benchmarks.result import Result
-from benchmarks.stages import ROOT, measure_boxes, measure_ingest, measure_latents
+from benchmarks.stages import measure_boxes, measure_ingest, measure_latents
 from benchmarks.whole_run import measure_whole_run
 
 

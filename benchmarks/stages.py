@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 
-from benchmarks.corpora import ROOT, project, write_photo_archive, write_sprite_archive
+from benchmarks.corpora import project, write_photo_archive, write_sprite_archive
 from benchmarks.result import Result, best_seconds, seconds
 from tasks.common.corpus_shards import Sample, read_samples
 from tasks.common.images import decode_image, square_crop
@@ -22,10 +25,17 @@ from tasks.corpus.shard_to_latents import crops_of, load_autoencoder
 _PHOTOS, _SPRITES = 400, "2000"
 
 
+def _paths(kind: type[Any], folder: Path, **given: Path) -> Any:
+    """A stage's paths; those not given lie in `folder` under the stage's name."""
+    place = folder / kind.__module__
+    return kind(**{field.name: place / field.name for field in dataclasses.fields(kind)} | given)
+
+
 def _ingest_paths(folder: Path) -> ingest.Paths:
-    names = {"out": "shards", "index": "index.parquet", "quarantine": "q.jsonl", "metrics": "m.json", "parts": "parts"}
-    made = {name: folder / file for name, file in names.items()}
-    return ingest.Paths(images=folder / "image.tar.gz", captions=folder / "captions.csv", **made)
+    paths: ingest.Paths = _paths(
+        ingest.Paths, folder, images=folder / "image.tar.gz", captions=folder / "captions.csv", out=folder / "shards"
+    )
+    return paths
 
 
 def _plain_decode_and_write(folder: Path) -> None:
@@ -85,14 +95,21 @@ def measure_boxes(folder: Path) -> Result:
         for inputs in prepared:
             detector.model(**inputs)
 
-    names = {"out": "boxes", "quarantine": "b.jsonl", "figure": "b.png", "metrics": "b.json", "parts": "parts-b"}
+    names = {
+        "out": "boxes",
+        "quarantine": "b.jsonl",
+        "provenance": "p.json",
+        "figure": "b.png",
+        "metrics": "b.json",
+        "parts": "parts-b",
+    }
     paths = boxes.Paths(shards=shards, truth=folder / "truth.parquet", **{k: folder / v for k, v in names.items()})
     return _against("boxes", bare, lambda: boxes.make_boxes(parameters, paths), paths.parts)
 
 
 def measure_latents(folder: Path) -> Result:
     """The latents stage against its encoder's forward calls on the same batches."""
-    shards = folder / "shards" if (folder / "shards").is_dir() else _sprite_shards(folder)
+    shards = _sprite_shards(folder)
     parameters = project(folder)
     settings = parameters.latents
     autoencoder = load_autoencoder(settings.autoencoder, settings.revision, settings.subfolder, parameters.compute)
@@ -102,15 +119,20 @@ def measure_latents(folder: Path) -> Result:
         for images in prepared:
             autoencoder.encode(images, None)
 
-    names = {"out": "latents", "quarantine": "l.jsonl", "figure": "l.png", "metrics": "l.json", "parts": "parts-l"}
+    names = {
+        "out": "latents",
+        "quarantine": "l.jsonl",
+        "provenance": "p.json",
+        "figure": "l.png",
+        "metrics": "l.json",
+        "parts": "parts-l",
+    }
     paths = latents.Paths(shards=shards, **{k: folder / v for k, v in names.items()})
     return _against("latents", bare, lambda: latents.make_latents(parameters, paths), paths.parts)
 
 
-def _against(name: str, bare: object, stage: object, parts: Path) -> Result:
+def _against(name: str, bare: Callable[[], object], stage: Callable[[], object], parts: Path) -> Result:
     """Interleaved, so that a change of the machine's pace meets both."""
-    assert callable(bare)  # noqa: S101 - for the type checker
-    assert callable(stage)  # noqa: S101
     bare()
     times: dict[str, list[float]] = {"bare": [], "stage": []}
     for _ in range(3):
@@ -120,6 +142,3 @@ def _against(name: str, bare: object, stage: object, parts: Path) -> Result:
     best = {key: min(values) for key, values in times.items()}
     detail = f"{best['stage']:.1f} s against {best['bare']:.1f} s"
     return Result(f"{name}, time over bare model calls", best["stage"] / best["bare"], 1.10, False, "x", detail)
-
-
-__all__ = ["ROOT", "measure_boxes", "measure_ingest", "measure_latents"]

@@ -73,6 +73,17 @@ def code_sha256(module: str) -> str:
     return digest([[str(file), file_sha256(_ROOT / file)] for file in source_files(module)])
 
 
+def made_by(module: str, settings: Any, **more: Any) -> dict[str, Any]:
+    """All that decides a stage's result besides its inputs: the stem of its shards' keys and of its provenance file."""
+    return {
+        "stage": module,
+        "code_sha256": code_sha256(module),
+        "libraries": library_versions(),
+        "settings": settings,
+        **more,
+    }
+
+
 def library_versions() -> dict[str, str]:
     """Public versions (no build suffix) of the libraries that decide bytes."""
     return {name: importlib.metadata.version(name).split("+")[0] for name in _LIBRARIES}

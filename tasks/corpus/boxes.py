@@ -18,10 +18,10 @@ from tasks.common import stage
 from tasks.common.box_matching import MatchCounts, match_boxes
 from tasks.common.contact_sheet import LabelledBox, Tile, save_contact_sheet
 from tasks.common.corpus_shards import SHARD_NAME, read_samples, shard_files
-from tasks.common.files import complete, link_or_copy
+from tasks.common.files import complete, link_or_copy, write_json
 from tasks.common.images import decode_image, square_crop
 from tasks.common.parameters import Compute, Section
-from tasks.common.provenance import checkpoint_identity, code_sha256, digest, file_sha256, library_versions
+from tasks.common.provenance import checkpoint_identity, digest, file_sha256, made_by
 from tasks.common.quarantine import check_bad_share, join_quarantines
 from tasks.common.shard_engine import Job, Part, run_jobs
 
@@ -44,29 +44,38 @@ class Parameters(Section):
 
 @dataclass(frozen=True)
 class Paths:
-    """Corpus shards, detector and true boxes in; boxes, quarantine list, metrics and contact sheet out."""
+    """Corpus shards, detector and true boxes in; boxes, quarantine list, provenance, metrics and contact sheet out."""
 
     shards: Path
     truth: Path
     out: Path
     quarantine: Path
+    provenance: Path
     figure: Path
     metrics: Path
     parts: Path
 
 
-def _jobs(parameters: Parameters, compute: Compute, shards: Sequence[Path]) -> list[Job]:
+def _jobs(project: Any, shards: Sequence[Path]) -> tuple[list[Job], dict[str, Any]]:
+    """One job per shard, and the provenance of all."""
     from tasks.corpus.shard_to_boxes import BoxesJob, DetectorSettings
 
+    parameters: Parameters = project.boxes
+    compute: Compute = project.compute
     settings = DetectorSettings(**{name: getattr(parameters, name) for name in DetectorSettings._fields})
-    identity = checkpoint_identity(parameters.detector, parameters.revision)
-    shared = [
-        code_sha256("tasks.corpus.boxes"), identity, settings._asdict(), compute.device, compute.dtype, library_versions()
-    ]  # fmt: skip
-    return [
-        Job(shard.stem, digest([shard.name, file_sha256(shard), *shared]), BoxesJob(shard, settings, compute))
+    made = made_by(
+        "tasks.corpus.boxes",
+        settings._asdict(),
+        checkpoint=checkpoint_identity(parameters.detector, parameters.revision),
+        device=compute.device,
+        dtype=compute.dtype,
+    )
+    inputs = {shard.name: file_sha256(shard) for shard in shards}
+    jobs = [
+        Job(shard.stem, digest([made, shard.name, inputs[shard.name]]), BoxesJob(shard, settings, compute))
         for shard in shards
     ]
+    return jobs, {**made, "inputs": inputs}
 
 
 def score(parts: Sequence[Part], truth: Path) -> dict[str, Any]:
@@ -106,7 +115,7 @@ def make_boxes(project: Any, paths: Paths) -> stage.Metrics:
 
     parameters: Parameters = project.boxes
     shards = shard_files(paths.shards)
-    jobs = _jobs(parameters, project.compute, shards)
+    jobs, provenance = _jobs(project, shards)
     parts = run_jobs(jobs, shard_to_boxes, paths.parts, project.compute.workers, "shards")
     counts, quarantined = Counter[str](), Counter[str]()
     for part in parts:
@@ -115,6 +124,7 @@ def make_boxes(project: Any, paths: Paths) -> stage.Metrics:
     join_quarantines([part.folder / "quarantine.jsonl" for part in parts], paths.quarantine)
     dropped = counts["boxes_dropped"]
     check_bad_share(dropped, dropped + counts["boxes"], parameters.max_bad_fraction, paths.quarantine)
+    write_json(paths.provenance, provenance)
     with complete(paths.out, folder=True) as folder:
         for number, part in enumerate(parts):
             link_or_copy(part.folder / BOXES_FILE, folder / f"{SHARD_NAME.format(number)}.parquet")

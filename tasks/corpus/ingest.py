@@ -17,9 +17,9 @@ from pydantic import Field
 from tasks.common import stage
 from tasks.common.corpus_shards import SHARD_NAME
 from tasks.common.errors import StageError, UserError
-from tasks.common.files import complete, link_or_copy
+from tasks.common.files import complete, link_or_copy, write_json
 from tasks.common.parameters import Section
-from tasks.common.provenance import code_sha256, digest, file_sha256
+from tasks.common.provenance import digest, file_sha256, made_by
 from tasks.common.quarantine import check_bad_share, join_quarantines
 from tasks.common.shard_engine import Job, Part, run_jobs
 from tasks.corpus.archive import Limits
@@ -45,13 +45,14 @@ class Parameters(Section):
 
 @dataclass(frozen=True)
 class Paths:
-    """Image archives and captions in; shards, index, quarantine list and metrics out."""
+    """Image archives and captions in; shards, index, quarantine list, provenance and metrics out."""
 
     images: Path
     captions: Path
     out: Path
     index: Path
     quarantine: Path
+    provenance: Path
     metrics: Path
     parts: Path
 
@@ -73,23 +74,22 @@ def find_archives(images: Path) -> list[Path]:
     return archives
 
 
-def _jobs(parameters: Parameters, archives: Sequence[Path], captions: Path) -> list[Job]:
+def _jobs(parameters: Parameters, paths: Paths, archives: Sequence[Path]) -> tuple[list[Job], dict[str, Any]]:
+    """One job per archive, and the provenance of all."""
     limits = Limits(parameters.most_members, parameters.most_member_bytes, parameters.most_archive_bytes)
-    settings = {
-        "images_per_shard": parameters.images_per_shard,
-        "least_side": parameters.least_side,
-        "most_pixels": parameters.most_pixels,
-    }
-    captions_sha256 = file_sha256(captions)
-    shared = [code_sha256("tasks.corpus.ingest"), captions_sha256, settings, asdict(limits)]
-    return [
+    settings = {name: getattr(parameters, name) for name in ("images_per_shard", "least_side", "most_pixels")}
+    captions_sha256 = file_sha256(paths.captions)
+    made = made_by("tasks.corpus.ingest", {**settings, **asdict(limits)}, captions_sha256=captions_sha256)
+    inputs = {archive.name: file_sha256(archive) for archive in archives}
+    jobs = [
         Job(
             name=archive.name,
-            key=digest([archive.name, file_sha256(archive), *shared]),
-            payload=ArchiveJob(archive, captions, captions_sha256, limits, **settings),
+            key=digest([made, archive.name, inputs[archive.name]]),
+            payload=ArchiveJob(archive, paths.captions, captions_sha256, limits, **settings),
         )
         for archive in archives
     ]
+    return jobs, {**made, "inputs": inputs}
 
 
 def _check_unique_keys(parts: Sequence[Part]) -> None:
@@ -131,9 +131,8 @@ def ingest(project: Any, paths: Paths) -> stage.Metrics:
     parameters: Parameters = project.ingest
     archives = find_archives(paths.images)
     captions = read_captions(paths.captions)
-    parts = run_jobs(
-        _jobs(parameters, archives, paths.captions), archive_to_shards, paths.parts, project.compute.workers, "archives"
-    )
+    jobs, provenance = _jobs(parameters, paths, archives)
+    parts = run_jobs(jobs, archive_to_shards, paths.parts, project.compute.workers, "archives")
     counts, quarantined = Counter[str](), Counter[str]()
     for part in parts:
         counts.update(part.statistics["counts"])
@@ -144,6 +143,7 @@ def ingest(project: Any, paths: Paths) -> stage.Metrics:
     bad = counts["images_found"] - counts["images"] + counts["archives_cut_short"]
     check_bad_share(bad, counts["images_found"], parameters.max_bad_fraction, paths.quarantine)
     _check_unique_keys(parts)
+    write_json(paths.provenance, provenance)
     return {
         "archives": len(archives),
         "shards": _assemble(parts, paths),

@@ -16,9 +16,9 @@ from pydantic import Field
 from tasks.common import stage
 from tasks.common.contact_sheet import Tile, save_contact_sheet
 from tasks.common.corpus_shards import SHARD_NAME, read_samples, shard_files
-from tasks.common.files import complete, link_or_copy
+from tasks.common.files import complete, link_or_copy, write_json
 from tasks.common.parameters import Compute, Section
-from tasks.common.provenance import checkpoint_identity, code_sha256, digest, file_sha256, library_versions
+from tasks.common.provenance import checkpoint_identity, digest, file_sha256, made_by
 from tasks.common.quarantine import check_bad_share, join_quarantines
 from tasks.common.shard_engine import Job, Part, run_jobs
 
@@ -40,29 +40,38 @@ class Parameters(Section):
 
 @dataclass(frozen=True)
 class Paths:
-    """Corpus shards in; latents, quarantine list, metrics and contact sheet out."""
+    """Corpus shards in; latents, quarantine list, provenance, metrics and contact sheet out."""
 
     shards: Path
     out: Path
     quarantine: Path
+    provenance: Path
     figure: Path
     metrics: Path
     parts: Path
 
 
-def _jobs(parameters: Parameters, seed: int, compute: Compute, shards: Sequence[Path]) -> list[Job]:
+def _jobs(project: Any, shards: Sequence[Path]) -> tuple[list[Job], dict[str, Any]]:
+    """One job per shard, and the provenance of all."""
     from tasks.corpus.shard_to_latents import LatentSettings, LatentsJob
 
+    parameters: Parameters = project.latents
+    compute: Compute = project.compute
     settings = LatentSettings(**{name: getattr(parameters, name) for name in LatentSettings._fields})
-    identity = checkpoint_identity(parameters.autoencoder, parameters.revision)
-    shared = [
-        code_sha256("tasks.corpus.latents"), identity, settings._asdict(), seed, compute.device, compute.dtype,
-        library_versions(),
-    ]  # fmt: skip
-    return [
-        Job(shard.stem, digest([shard.name, file_sha256(shard), *shared]), LatentsJob(shard, settings, seed, compute))
+    made = made_by(
+        "tasks.corpus.latents",
+        settings._asdict(),
+        checkpoint=checkpoint_identity(parameters.autoencoder, parameters.revision),
+        seed=project.seed,
+        device=compute.device,
+        dtype=compute.dtype,
+    )
+    inputs = {shard.name: file_sha256(shard) for shard in shards}
+    jobs = [
+        Job(shard.stem, digest([made, shard.name, inputs[shard.name]]), LatentsJob(shard, settings, project.seed, compute))
         for shard in shards
     ]
+    return jobs, {**made, "inputs": inputs}
 
 
 def channel_statistics(parts: Sequence[Part]) -> dict[str, Any]:
@@ -109,7 +118,7 @@ def make_latents(project: Any, paths: Paths) -> stage.Metrics:
 
     parameters: Parameters = project.latents
     shards = shard_files(paths.shards)
-    jobs = _jobs(parameters, project.seed, project.compute, shards)
+    jobs, provenance = _jobs(project, shards)
     parts = run_jobs(jobs, shard_to_latents, paths.parts, project.compute.workers, "shards")
     counts, quarantined = Counter[str](), Counter[str]()
     for part in parts:
@@ -118,6 +127,7 @@ def make_latents(project: Any, paths: Paths) -> stage.Metrics:
     bad = counts["images"] - counts["latents"]
     join_quarantines([part.folder / "quarantine.jsonl" for part in parts], paths.quarantine)
     check_bad_share(bad, counts["images"], parameters.max_bad_fraction, paths.quarantine)
+    write_json(paths.provenance, provenance)
     with complete(paths.out, folder=True) as folder:
         for number, part in enumerate(parts):
             link_or_copy(part.folder / LATENTS_FILE, folder / f"{SHARD_NAME.format(number)}.safetensors")

@@ -50,7 +50,7 @@ def poison(tensors: Tensors) -> None:
 
 
 def test_the_shipped_one_loads(copy: Path) -> None:
-    assert load(copy).scaling_factor == pytest.approx(1.157)
+    assert load(copy).scaling_factor == json.loads((copy / "config.json").read_text())["scaling_factor"]
 
 
 @pytest.mark.parametrize(

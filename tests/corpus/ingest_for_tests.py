@@ -45,7 +45,7 @@ class Run:
                 signal.signal(number, handler)
 
     def _arguments(self) -> list[str]:
-        outputs = ("out", "index", "quarantine", "metrics", "parts")
+        outputs = ("out", "index", "quarantine", "provenance", "metrics", "parts")
         options = {name: self.folder / name for name in outputs}
         options |= {"params": self.folder / "params.yaml", "images": self.images, "captions": self.captions}
         return [word for name, path in options.items() for word in (f"--{name}", str(path))]
@@ -84,7 +84,9 @@ class Run:
     @property
     def results(self) -> dict[str, bytes]:
         """The bytes of every file that the stage leaves, except the part store."""
-        files = [self.folder / name for name in ("index", "quarantine", "metrics")] + shard_files(self.folder / "out")
+        files = [self.folder / name for name in ("index", "quarantine", "provenance", "metrics")] + shard_files(
+            self.folder / "out"
+        )
         return {file.name: file.read_bytes() for file in files}
 
 

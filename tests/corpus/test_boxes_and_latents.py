@@ -13,6 +13,7 @@ import torch
 from tasks.common import stage
 from tasks.common.corpus_shards import CorpusShardWriter, read_samples
 from tasks.common.latent_files import LatentFacts, load_latents, save_latents
+from tasks.common.provenance import file_sha256, path_sha256
 from tasks.corpus import boxes, latents
 from tasks.corpus.autoencoder import ImageAutoencoder
 from tasks.corpus.shard_to_latents import load_autoencoder
@@ -44,12 +45,14 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run_boxes(work: Path, out: str = "boxes") -> int:
     arguments = {"shards": "shards", "truth": "truth.parquet", "out": out, "quarantine": f"{out}.jsonl"}
+    arguments["provenance"] = f"{out}-provenance.json"
     arguments |= {"figure": f"{out}.png", "metrics": f"{out}.json", "parts": f"parts/{out}", "params": "params.yaml"}
     return stage.main("boxes", boxes.Paths, boxes.make_boxes, arguments=options(arguments))
 
 
 def run_latents(work: Path, out: str = "latents") -> int:
     arguments = {"shards": "shards", "out": out, "quarantine": f"{out}.jsonl", "figure": f"{out}.png"}
+    arguments["provenance"] = f"{out}-provenance.json"
     arguments |= {"metrics": f"{out}.json", "parts": f"parts/{out}", "params": "params.yaml"}
     return stage.main("latents", latents.Paths, latents.make_latents, arguments=options(arguments))
 
@@ -74,6 +77,10 @@ def test_boxes_are_parquet_per_shard(work: Path) -> None:
     assert metrics["images_without_caption"] == 1
     assert metrics["images_with_true_boxes"] == 6
     assert metrics["recall"] > 0.5
+    provenance = json.loads((work / "boxes-provenance.json").read_text())
+    assert provenance["settings"] == settings
+    assert provenance["checkpoint"] == path_sha256(ROOT / "models/sprite/detector")
+    assert provenance["inputs"] == {file.name: file_sha256(file) for file in sorted((work / "shards").iterdir())}
     assert (work / "boxes.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -100,7 +107,7 @@ def test_latents_are_safetensors_per_shard(work: Path) -> None:
     assert latents_NChw.shape == (5, 4, 16, 16)
     assert latents_NChw.dtype == torch.float16
     assert facts.keys == [f"sprite_{n}" for n in range(5)]
-    assert facts.scaling_factor == pytest.approx(1.157)
+    assert facts.scaling_factor == json.loads((ROOT / "models/sprite/autoencoder/config.json").read_text())["scaling_factor"]
     metrics = json.loads((work / "latents.json").read_text())
     assert metrics["latents"] == 7
     assert metrics["reconstruction_psnr_db"] > 25

@@ -96,5 +96,5 @@ def test_nothing_is_written_elsewhere(tmp_path: Path, monkeypatch: pytest.Monkey
     assert run.start(max_bad_fraction=0.5) == 0
     assert {path for path in tmp_path.rglob("*") if run.folder not in (path, *path.parents)} == before
     names = sorted(path.name for path in run.folder.iterdir())
-    assert names == ["index", "metrics", "out", "params.yaml", "parts", "quarantine"]
+    assert names == ["index", "metrics", "out", "params.yaml", "parts", "provenance", "quarantine"]
     assert run.metrics["quarantined_by_reason"] == {"unsafe-path": 4}
