@@ -6,7 +6,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: help run test test-slow lint bench sprite-models constraints clean
+.PHONY: help run test lint bench sprite-models constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -35,18 +35,16 @@ lint: $(VENV)/.installed-dev  ## ruff and mypy strict
 	ruff format --check .
 	mypy
 
-test: lint  ## environment, ruff, mypy strict, and all tests but the slow ones
-	pytest -m "not slow"
-
-test-slow: $(VENV)/.installed-dev  ## the tests marked slow
-	pytest -m slow
+test: lint  ## environment, ruff, mypy strict, and all tests
+	pytest
 
 bench: $(VENV)/.installed-dev  ## ratios against a baseline in the same run; fails on a miss
 	python -m benchmarks.run
 
 sprite-models: $(VENV)/.installed  ## rebuild models/sprite from its seed (hours)
-	dvc unfreeze models/sprite/dvc.yaml:train_autoencoder models/sprite/dvc.yaml:train_detector
-	trap 'dvc freeze models/sprite/dvc.yaml:train_autoencoder models/sprite/dvc.yaml:train_detector' EXIT; \
+	cp models/sprite/dvc.yaml models/sprite/.frozen
+	trap 'mv models/sprite/.frozen models/sprite/dvc.yaml' EXIT; \
+	  dvc unfreeze models/sprite/dvc.yaml:train_autoencoder models/sprite/dvc.yaml:train_detector; \
 	  dvc repro --force models/sprite/dvc.yaml
 
 constraints:  ## renew constraints.txt with the newest versions that pyproject.toml allows

@@ -107,3 +107,29 @@ def test_a_signal_ends_the_stage_within_five_seconds(tmp_path: Path, number: sig
     assert "interrupted; run again" in said
     assert not list(tmp_path.glob("store/*.unfinished"))
     assert not (tmp_path / "m.json").exists()
+
+
+def test_a_second_signal_ends_the_stage_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "from tasks.common import stage\n"
+        "from tests.common.test_stage import Paths\n"
+        "def body(project, paths):\n"
+        "    try:\n"
+        "        (paths.metrics.parent / 'begun').touch()\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        (paths.metrics.parent / 'stopping').touch()\n"
+        "        time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    sys.exit(stage.main('example', Paths, body))\n"
+    )
+    (tmp_path / "run.py").write_text(code)
+    command = [sys.executable, str(tmp_path / "run.py"), "--params", str(TOY), "--metrics", str(tmp_path / "m.json")]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+    for mark in ("begun", "stopping"):
+        end = time.monotonic() + 60
+        while not (tmp_path / mark).exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == -signal.SIGTERM

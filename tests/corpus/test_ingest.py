@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pyarrow
 import pyarrow.parquet as parquet
 
 from tests.corpus.archives_for_tests import HTML, encoded, jpeg, picture, tar
@@ -110,3 +111,14 @@ def test_same_input_gives_the_same_bytes_with_any_number_of_workers(tmp_path: Pa
     assert runs[0].results == runs[1].results == runs[2].results
     assert runs[0].start(max_bad_fraction=0.5) == 0
     assert runs[0].results == runs[1].results
+
+
+def test_published_archives_and_captions_have_this_form(tmp_path: Path) -> None:
+    """SA-1B: `./sa_N.jpg` beside `./sa_N.json` in a plain tar; captions in parquet with `key` and `caption`."""
+    files = [(f"./sa_{n}.{ending}", jpeg(n) if ending == "jpg" else b"{}") for n in (11, 12) for ending in ("jpg", "json")]
+    run = prepared(tmp_path, tar(files))
+    table = pyarrow.table({"key": ["sa_12", "sa_11"], "caption": ["The image features a dog.", "The image features a car."]})
+    parquet.write_table(table, run.captions)
+    assert run.start() == 0
+    assert run.captions_by_name == {"sa_11": "The image features a car.", "sa_12": "The image features a dog."}
+    assert (run.metrics["images"], run.metrics["other_files_in_archives"]) == (2, 2)
