@@ -17,6 +17,7 @@ import pyarrow.parquet as parquet
 from tasks.common.corpus_shards import CorpusShardWriter
 from tasks.common.images import BadImage, DecodedImage, decode_image, looks_like_image
 from tasks.common.quarantine import Quarantine, printable
+from tasks.common.shard_stage import QUARANTINE_FILE
 from tasks.corpus.archive import ArchiveEnd, Limits, Member, read_members
 from tasks.corpus.captions import Captions, normal_key, read_captions
 
@@ -133,7 +134,7 @@ def archive_to_shards(job: ArchiveJob, folder: Path) -> dict[str, Any]:
             counts["images"] += len(rows)
             counts["captioned"] += sum(row["captioned"] for row in rows)
             index.write_table(pyarrow.Table.from_pylist(rows, INDEX_SCHEMA))
-    quarantine.write(folder / "quarantine.jsonl")
+    quarantine.write(folder / QUARANTINE_FILE)
     return {"counts": dict(counts), "quarantined": dict(quarantine.reasons)}
 
 

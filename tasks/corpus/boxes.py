@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,13 @@ from pydantic import Field
 from tasks.common import stage
 from tasks.common.box_matching import MatchCounts, match_boxes
 from tasks.common.contact_sheet import LabelledBox, Tile, save_contact_sheet
-from tasks.common.corpus_shards import SHARD_NAME, read_samples, shard_files
-from tasks.common.files import complete, link_or_copy, write_json
+from tasks.common.corpus_shards import read_samples, shard_files
 from tasks.common.images import decode_image, square_crop
 from tasks.common.parameters import Compute, Section
-from tasks.common.provenance import checkpoint_identity, digest, file_sha256, made_by
-from tasks.common.quarantine import check_bad_share, join_quarantines
-from tasks.common.shard_engine import Job, Part, run_jobs
+from tasks.common.provenance import checkpoint_identity, made_by
+from tasks.common.quarantine import check_bad_share
+from tasks.common.shard_engine import Part
+from tasks.common.shard_stage import MappedFiles, map_files
 
 _TILE_PIXELS = (224, 224)
 
@@ -56,9 +55,8 @@ class Paths:
     parts: Path
 
 
-def _jobs(project: Any, shards: Sequence[Path]) -> tuple[list[Job], dict[str, Any]]:
-    """One job per shard, and the provenance of all."""
-    from tasks.corpus.shard_to_boxes import BoxesJob, DetectorSettings
+def _detect(project: Any, paths: Paths, shards: Sequence[Path]) -> MappedFiles:
+    from tasks.corpus.shard_to_boxes import BoxesJob, DetectorSettings, shard_to_boxes
 
     parameters: Parameters = project.boxes
     compute: Compute = project.compute
@@ -70,12 +68,15 @@ def _jobs(project: Any, shards: Sequence[Path]) -> tuple[list[Job], dict[str, An
         device=compute.device,
         dtype=compute.dtype,
     )
-    inputs = {shard.name: file_sha256(shard) for shard in shards}
-    jobs = [
-        Job(shard.stem, digest([made, shard.name, inputs[shard.name]]), BoxesJob(shard, settings, compute))
-        for shard in shards
-    ]
-    return jobs, {**made, "inputs": inputs}
+    return map_files(
+        shards,
+        shard_to_boxes,
+        lambda shard: BoxesJob(shard, settings, compute),
+        made,
+        paths.parts,
+        compute.workers,
+        "shards",
+    )
 
 
 def score(parts: Sequence[Part], truth: Path) -> dict[str, Any]:
@@ -111,24 +112,17 @@ def _save_preview(shard: Path, boxes: Path, parameters: Parameters, target: Path
 
 def make_boxes(project: Any, paths: Paths) -> stage.Metrics:
     """Detects on every shard, links the results into the output, scores and draws them."""
-    from tasks.corpus.shard_to_boxes import BOXES_FILE, shard_to_boxes
+    from tasks.corpus.shard_to_boxes import BOXES_FILE
 
     parameters: Parameters = project.boxes
     shards = shard_files(paths.shards)
-    jobs, provenance = _jobs(project, shards)
-    parts = run_jobs(jobs, shard_to_boxes, paths.parts, project.compute.workers, "shards")
-    counts, quarantined = Counter[str](), Counter[str]()
-    for part in parts:
-        counts.update(part.statistics["counts"])
-        quarantined.update(part.statistics["quarantined"])
-    join_quarantines([part.folder / "quarantine.jsonl" for part in parts], paths.quarantine)
+    mapped = _detect(project, paths, shards)
+    counts = mapped.sum_of("counts")
+    mapped.write_records(paths.quarantine, paths.provenance)
     dropped = counts["boxes_dropped"]
     check_bad_share(dropped, dropped + counts["boxes"], parameters.max_bad_fraction, paths.quarantine)
-    write_json(paths.provenance, provenance)
-    with complete(paths.out, folder=True) as folder:
-        for number, part in enumerate(parts):
-            link_or_copy(part.folder / BOXES_FILE, folder / f"{SHARD_NAME.format(number)}.parquet")
-    _save_preview(shards[0], parts[0].folder / BOXES_FILE, parameters, paths.figure)
+    mapped.link(BOXES_FILE, paths.out)
+    _save_preview(shards[0], mapped.parts[0].folder / BOXES_FILE, parameters, paths.figure)
     asked = counts["images"] - counts["images_without_caption"]
     return {
         "images": counts["images"],
@@ -138,8 +132,8 @@ def make_boxes(project: Any, paths: Paths) -> stage.Metrics:
         "boxes": counts["boxes"],
         "boxes_per_image": counts["boxes"] / asked if asked else 0.0,
         "quarantined": dropped,
-        "quarantined_by_reason": dict(sorted(quarantined.items())),
-        **score(parts, paths.truth),
+        "quarantined_by_reason": dict(sorted(mapped.sum_of("quarantined").items())),
+        **score(mapped.parts, paths.truth),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +16,12 @@ from pydantic import Field
 from tasks.common import stage
 from tasks.common.corpus_shards import SHARD_NAME
 from tasks.common.errors import StageError, UserError
-from tasks.common.files import complete, link_or_copy, write_json
+from tasks.common.files import complete, link_or_copy
 from tasks.common.parameters import Section
-from tasks.common.provenance import digest, file_sha256, made_by
-from tasks.common.quarantine import check_bad_share, join_quarantines
-from tasks.common.shard_engine import Job, Part, run_jobs
+from tasks.common.provenance import file_sha256, made_by
+from tasks.common.quarantine import check_bad_share
+from tasks.common.shard_engine import Part
+from tasks.common.shard_stage import MappedFiles, map_files
 from tasks.corpus.archive import Limits
 from tasks.corpus.archive_to_shards import INDEX_SCHEMA, ArchiveJob, archive_to_shards
 from tasks.corpus.captions import read_captions
@@ -74,22 +74,20 @@ def find_archives(images: Path) -> list[Path]:
     return archives
 
 
-def _jobs(parameters: Parameters, paths: Paths, archives: Sequence[Path]) -> tuple[list[Job], dict[str, Any]]:
-    """One job per archive, and the provenance of all."""
+def _read_archives(project: Any, paths: Paths, archives: Sequence[Path]) -> MappedFiles:
+    parameters: Parameters = project.ingest
     limits = Limits(parameters.most_members, parameters.most_member_bytes, parameters.most_archive_bytes)
     settings = {name: getattr(parameters, name) for name in ("images_per_shard", "least_side", "most_pixels")}
-    captions_sha256 = file_sha256(paths.captions)
-    made = made_by("tasks.corpus.ingest", {**settings, **asdict(limits)}, captions_sha256=captions_sha256)
-    inputs = {archive.name: file_sha256(archive) for archive in archives}
-    jobs = [
-        Job(
-            name=archive.name,
-            key=digest([made, archive.name, inputs[archive.name]]),
-            payload=ArchiveJob(archive, paths.captions, captions_sha256, limits, **settings),
-        )
-        for archive in archives
-    ]
-    return jobs, {**made, "inputs": inputs}
+    sha256 = file_sha256(paths.captions)
+    return map_files(
+        archives,
+        archive_to_shards,
+        lambda archive: ArchiveJob(archive, paths.captions, sha256, limits, **settings),
+        made_by("tasks.corpus.ingest", {**settings, **asdict(limits)}, captions_sha256=sha256),
+        paths.parts,
+        project.compute.workers,
+        "archives",
+    )
 
 
 def _check_unique_keys(parts: Sequence[Part]) -> None:
@@ -122,7 +120,6 @@ def _assemble(parts: Sequence[Part], paths: Paths) -> int:
             column = pyarrow.compute.add(table["shard"], pyarrow.scalar(first, pyarrow.int32()))
             index.write_table(table.set_column(table.schema.get_field_index("shard"), INDEX_SCHEMA.field("shard"), column))
             first += len(shards)
-    join_quarantines([part.folder / "quarantine.jsonl" for part in parts], paths.quarantine)
     return first
 
 
@@ -131,22 +128,17 @@ def ingest(project: Any, paths: Paths) -> stage.Metrics:
     parameters: Parameters = project.ingest
     archives = find_archives(paths.images)
     captions = read_captions(paths.captions)
-    jobs, provenance = _jobs(parameters, paths, archives)
-    parts = run_jobs(jobs, archive_to_shards, paths.parts, project.compute.workers, "archives")
-    counts, quarantined = Counter[str](), Counter[str]()
-    for part in parts:
-        counts.update(part.statistics["counts"])
-        quarantined.update(part.statistics["quarantined"])
-    join_quarantines([part.folder / "quarantine.jsonl" for part in parts], paths.quarantine)
+    mapped = _read_archives(project, paths, archives)
+    counts, quarantined = mapped.sum_of("counts"), mapped.sum_of("quarantined")
+    mapped.write_records(paths.quarantine, paths.provenance)
     if not counts["images"]:
         raise StageError(f"{paths.images}: not one usable image; {paths.quarantine} says why for each")
     bad = counts["images_found"] - counts["images"] + counts["archives_cut_short"]
     check_bad_share(bad, counts["images_found"], parameters.max_bad_fraction, paths.quarantine)
-    _check_unique_keys(parts)
-    write_json(paths.provenance, provenance)
+    _check_unique_keys(mapped.parts)
     return {
         "archives": len(archives),
-        "shards": _assemble(parts, paths),
+        "shards": _assemble(mapped.parts, paths),
         "images": counts["images"],
         "images_captioned": counts["captioned"],
         "captions": len(captions.by_key),

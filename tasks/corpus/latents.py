@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,12 @@ from pydantic import Field
 
 from tasks.common import stage
 from tasks.common.contact_sheet import Tile, save_contact_sheet
-from tasks.common.corpus_shards import SHARD_NAME, read_samples, shard_files
-from tasks.common.files import complete, link_or_copy, write_json
+from tasks.common.corpus_shards import read_samples, shard_files
 from tasks.common.parameters import Compute, Section
-from tasks.common.provenance import checkpoint_identity, digest, file_sha256, made_by
-from tasks.common.quarantine import check_bad_share, join_quarantines
-from tasks.common.shard_engine import Job, Part, run_jobs
+from tasks.common.provenance import checkpoint_identity, made_by
+from tasks.common.quarantine import check_bad_share
+from tasks.common.shard_engine import Part
+from tasks.common.shard_stage import MappedFiles, map_files
 
 _PAIR_PIXELS = (320, 160)
 
@@ -51,9 +50,8 @@ class Paths:
     parts: Path
 
 
-def _jobs(project: Any, shards: Sequence[Path]) -> tuple[list[Job], dict[str, Any]]:
-    """One job per shard, and the provenance of all."""
-    from tasks.corpus.shard_to_latents import LatentSettings, LatentsJob
+def _encode(project: Any, paths: Paths, shards: Sequence[Path]) -> MappedFiles:
+    from tasks.corpus.shard_to_latents import LatentSettings, LatentsJob, shard_to_latents
 
     parameters: Parameters = project.latents
     compute: Compute = project.compute
@@ -66,12 +64,15 @@ def _jobs(project: Any, shards: Sequence[Path]) -> tuple[list[Job], dict[str, An
         device=compute.device,
         dtype=compute.dtype,
     )
-    inputs = {shard.name: file_sha256(shard) for shard in shards}
-    jobs = [
-        Job(shard.stem, digest([made, shard.name, inputs[shard.name]]), LatentsJob(shard, settings, project.seed, compute))
-        for shard in shards
-    ]
-    return jobs, {**made, "inputs": inputs}
+    return map_files(
+        shards,
+        shard_to_latents,
+        lambda shard: LatentsJob(shard, settings, project.seed, compute),
+        made,
+        paths.parts,
+        compute.workers,
+        "shards",
+    )
 
 
 def channel_statistics(parts: Sequence[Part]) -> dict[str, Any]:
@@ -114,31 +115,24 @@ def _save_preview(shard: Path, part: Part, parameters: Parameters, compute: Comp
 
 def make_latents(project: Any, paths: Paths) -> stage.Metrics:
     """Encodes every shard, links the results into the output, and decodes a few to look at."""
-    from tasks.corpus.shard_to_latents import LATENTS_FILE, shard_to_latents
+    from tasks.corpus.shard_to_latents import LATENTS_FILE
 
     parameters: Parameters = project.latents
     shards = shard_files(paths.shards)
-    jobs, provenance = _jobs(project, shards)
-    parts = run_jobs(jobs, shard_to_latents, paths.parts, project.compute.workers, "shards")
-    counts, quarantined = Counter[str](), Counter[str]()
-    for part in parts:
-        counts.update(part.statistics["counts"])
-        quarantined.update(part.statistics["quarantined"])
+    mapped = _encode(project, paths, shards)
+    counts = mapped.sum_of("counts")
+    mapped.write_records(paths.quarantine, paths.provenance)
     bad = counts["images"] - counts["latents"]
-    join_quarantines([part.folder / "quarantine.jsonl" for part in parts], paths.quarantine)
     check_bad_share(bad, counts["images"], parameters.max_bad_fraction, paths.quarantine)
-    write_json(paths.provenance, provenance)
-    with complete(paths.out, folder=True) as folder:
-        for number, part in enumerate(parts):
-            link_or_copy(part.folder / LATENTS_FILE, folder / f"{SHARD_NAME.format(number)}.safetensors")
-    psnr = _save_preview(shards[0], parts[0], parameters, project.compute, paths.figure)
+    mapped.link(LATENTS_FILE, paths.out)
+    psnr = _save_preview(shards[0], mapped.parts[0], parameters, project.compute, paths.figure)
     return {
         "images": counts["images"],
         "latents": counts["latents"],
         "quarantined": bad,
-        "quarantined_by_reason": dict(sorted(quarantined.items())),
+        "quarantined_by_reason": dict(sorted(mapped.sum_of("quarantined").items())),
         "reconstruction_psnr_db": psnr,
-        **channel_statistics(parts),
+        **channel_statistics(mapped.parts),
     }
 
 

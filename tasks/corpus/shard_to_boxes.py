@@ -19,6 +19,7 @@ from tasks.common.images import decode_image, square_crop
 from tasks.common.parameters import Compute
 from tasks.common.prefetch import batches, prefetch
 from tasks.common.quarantine import Quarantine
+from tasks.common.shard_stage import QUARANTINE_FILE
 from tasks.corpus.detector import Detections, PhraseDetector, query_text
 
 BOXES_FILE = "boxes.parquet"
@@ -91,7 +92,7 @@ def shard_to_boxes(job: BoxesJob, folder: Path) -> dict[str, Any]:
                 counts["boxes"] += len(found.phrases)
     metadata = {"groundreel": json.dumps(settings._asdict(), sort_keys=True)}
     parquet.write_table(pyarrow.Table.from_pylist(rows, _SCHEMA.with_metadata(metadata)), folder / BOXES_FILE)
-    quarantine.write(folder / "quarantine.jsonl")
+    quarantine.write(folder / QUARANTINE_FILE)
     return {"counts": dict(counts), "quarantined": dict(quarantine.reasons)}
 
 

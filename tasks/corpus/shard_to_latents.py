@@ -20,6 +20,7 @@ from tasks.common.parameters import Compute
 from tasks.common.prefetch import batches, prefetch
 from tasks.common.quarantine import Quarantine
 from tasks.common.seeds import item_seed
+from tasks.common.shard_stage import QUARANTINE_FILE
 from tasks.corpus.autoencoder import ImageAutoencoder
 
 LATENTS_FILE = "latents.safetensors"
@@ -106,7 +107,7 @@ def shard_to_latents(job: LatentsJob, folder: Path) -> dict[str, Any]:
         settings.posterior,
     )
     save_latents(folder / LATENTS_FILE, latents_NChw, facts)
-    quarantine.write(folder / "quarantine.jsonl")
+    quarantine.write(folder / QUARANTINE_FILE)
     return {
         "counts": {"images": images, "latents": len(keys)},
         "values_per_channel": latents_NChw.numel() // latents_NChw.shape[1],
