@@ -39,7 +39,7 @@ def test_checkpoint_parameters_are_valid() -> None:
 
 
 def test_unknown_key_names_the_nearest(tmp_path: Path) -> None:
-    message = refusal(tmp_path, TOY.replace("box_threshold: 0.3", "box_treshold: 0.3"))
+    message = refusal(tmp_path, TOY.replace("box_threshold: 0.4", "box_treshold: 0.4"))
     assert "boxes.box_treshold: unknown key; did you mean `box_threshold`?" in message
 
 
@@ -51,7 +51,7 @@ def test_unknown_section_names_the_nearest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("good", "bad", "parts"),
     [
-        ("box_threshold: 0.3", "box_threshold: 1.5", ["boxes.box_threshold", "1.5", "above 0", "below 1"]),
+        ("box_threshold: 0.4", "box_threshold: 1.5", ["boxes.box_threshold", "1.5", "above 0", "below 1"]),
         ("images: 500", "images: -3", ["spriteworld.images", "-3", "at least 1"]),
         ("images: 500", "images: many", ["spriteworld.images", "many", "int"]),
         ("images: 500", "images: true", ["spriteworld.images", "True", "int"]),

@@ -93,7 +93,7 @@ def test_without_true_boxes_the_scores_are_unknown(work: Path) -> None:
 
 
 def test_images_without_boxes_are_kept_or_left_out(work: Path) -> None:
-    nothing = TOY.replace("box_threshold: 0.3", "box_threshold: 0.999")
+    nothing = TOY.replace("box_threshold: 0.4", "box_threshold: 0.999")
     for keep, rows in (("true", 4), ("false", 0)):
         (work / "params.yaml").write_text(nothing.replace("keep_empty: true", f"keep_empty: {keep}"))
         assert run_boxes(work, out=f"boxes-{keep}") == 0
