@@ -72,7 +72,7 @@ class PhraseDetector:
         self.device, self.dtype = device, dtype
         tokenizer = self.processor.tokenizer
         self.most_tokens = min(int(self.model.config.max_text_len), int(tokenizer.model_max_length))
-        self._separators = {*tokenizer.all_special_ids, *tokenizer.convert_tokens_to_ids([".", "?"])}
+        self._separators = [*tokenizer.all_special_ids, *tokenizer.convert_tokens_to_ids([".", "?"])]
 
     def prepare(self, crops: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> dict[str, torch.Tensor]:
         """Model inputs for square RGB crops [R, R, 3] of one size; texts beyond the model's length are cut."""
@@ -91,33 +91,34 @@ class PhraseDetector:
     @torch.inference_mode()
     def detect(self, inputs: dict[str, torch.Tensor], box_threshold: float, text_threshold: float) -> list[Detections]:
         """One `Detections` per crop of `prepare`; see the module's rules for score and phrase."""
-        inputs = {name: tensor.to(self.device) for name, tensor in inputs.items()}
-        outputs = self.model(**inputs)
-        tokens = inputs["input_ids"].shape[1]
-        probabilities_BQT = outputs.logits[..., :tokens].float().sigmoid().cpu().numpy()
+        outputs = self.model(**{name: tensor.to(self.device) for name, tensor in inputs.items()})
+        ids_BT = inputs["input_ids"].numpy()
+        probabilities_BQT = outputs.logits[..., : ids_BT.shape[1]].float().sigmoid().cpu().numpy()
         boxes_BQ4 = outputs.pred_boxes.float().cpu().numpy()
-        ids_BT = inputs["input_ids"].cpu().numpy()
-        return [
-            self._select(probabilities_BQT[i], boxes_BQ4[i], ids_BT[i], box_threshold, text_threshold)
-            for i in range(len(ids_BT))
-        ]
+        separators_BT = np.isin(ids_BT, self._separators)
+        scores_BQ = probabilities_BQT.max(axis=2)
+        kept_BQ = (scores_BQ > box_threshold) | ~np.isfinite(scores_BQ)
+        found = []
+        for image, kept_Q in enumerate(kept_BQ):
+            probabilities_NT = probabilities_BQT[image, kept_Q]
+            phrases = [
+                self._phrase(row_T, ids_BT[image], separators_BT[image], text_threshold) for row_T in probabilities_NT
+            ]
+            corners_N4 = corners_from_centres(boxes_BQ4[image, kept_Q])
+            found.append(usable_boxes(corners_N4, scores_BQ[image, kept_Q], phrases))
+        return found
 
-    def _select(
+    def _phrase(
         self,
-        probabilities_QT: NDArray[np.float32],
-        boxes_Q4: NDArray[np.float32],
+        probabilities_T: NDArray[np.float32],
         ids_T: NDArray[np.int64],
-        box_threshold: float,
+        separators_T: NDArray[np.bool_],
         text_threshold: float,
-    ) -> Detections:
-        scores_Q = probabilities_QT.max(axis=1)
-        kept = np.flatnonzero((scores_Q > box_threshold) | ~np.isfinite(scores_Q))
-        separators_T = np.isin(ids_T, list(self._separators))
+    ) -> str:
+        """Likely tokens of the sentence fragment that holds the likeliest one; nothing if that one is a full stop."""
+        best = int(probabilities_T.argmax())
+        if separators_T[best]:
+            return ""
         fragments_T = np.cumsum(separators_T)
-        phrases = []
-        for row_T in probabilities_QT[kept]:
-            best = int(row_T.argmax())
-            chosen_T = (row_T > text_threshold) & (fragments_T == fragments_T[best]) & ~separators_T
-            words = "" if separators_T[best] else self.processor.tokenizer.decode(ids_T[chosen_T].tolist())
-            phrases.append(words.replace(".", "").strip())
-        return usable_boxes(corners_from_centres(boxes_Q4[kept]), scores_Q[kept].astype(np.float32), phrases)
+        chosen_T = (probabilities_T > text_threshold) & (fragments_T == fragments_T[best]) & ~separators_T
+        return str(self.processor.tokenizer.decode(ids_T[chosen_T].tolist())).replace(".", "").strip()

@@ -143,7 +143,7 @@ def train_autoencoder(project: Any, paths: Paths) -> stage.Metrics:
             parameters,
             project.seed,
             {
-                "held_out_psnr_db": round(psnr, 2),
+                "held_out_psnr_db": stage.rounded(psnr),
                 "parameters": model.num_parameters(),
                 "cpu_seconds": round(time.process_time()),
             },

@@ -62,25 +62,29 @@ def test_dropped_boxes_are_counted_by_reason() -> None:
     assert found.dropped == {"not-finite": 1, "no-area": 1, "no-phrase": 1}
 
 
-def select(detector: PhraseDetector, text: str, probabilities: dict[str, float]) -> list[str]:
-    ids = np.array(detector.processor.tokenizer(text)["input_ids"])
-    words = detector.processor.tokenizer.convert_ids_to_tokens(ids.tolist())
-    row = np.array([[probabilities.get(word, 0.0) for word in words]], np.float32)
-    boxes = np.array([[0.5, 0.5, 0.2, 0.2]], np.float32)
-    return detector._select(row, boxes, ids, 0.2, 0.2).phrases
+def phrase(detector: PhraseDetector, text: str, probabilities: dict[str, float]) -> str:
+    ids_T = np.array(detector.processor.tokenizer(text)["input_ids"])
+    words = detector.processor.tokenizer.convert_ids_to_tokens(ids_T.tolist())
+    row_T = np.array([probabilities.get(word, 0.0) for word in words], np.float32)
+    return detector._phrase(row_T, ids_T, np.isin(ids_T, detector._separators), 0.2)
 
 
 def test_a_phrase_is_made_of_the_likely_tokens_of_the_best_fragment(detector: PhraseDetector) -> None:
     text = "a red car. a blue cat."
-    assert select(detector, text, {"red": 0.8, "car": 0.9, "blue": 0.7}) == ["red car"]
-    assert select(detector, text, {"red": 0.25, "blue": 0.7, "cat": 0.3}) == ["blue cat"]
-    assert select(detector, text, {"car": 0.1}) == []
-    assert select(detector, text, {".": 0.9, "car": 0.8}) == [], "a full stop is no phrase"
+    assert phrase(detector, text, {"red": 0.8, "car": 0.9, "blue": 0.7}) == "red car"
+    assert phrase(detector, text, {"red": 0.25, "blue": 0.7, "cat": 0.3}) == "blue cat"
+    assert phrase(detector, text, {".": 0.9, "car": 0.8}) == "", "a full stop is no phrase"
+    assert phrase(detector, text, {"car": 0.21, "red": 0.2}) == "car", "thresholds are strict"
 
 
-def test_thresholds_are_strict(detector: PhraseDetector) -> None:
-    assert select(detector, "a red car.", {"car": 0.2}) == []
-    assert select(detector, "a red car.", {"car": 0.21, "red": 0.2}) == ["car"]
+def test_only_scores_above_the_threshold_make_boxes(detector: PhraseDetector) -> None:
+    inputs = detector.prepare([np.zeros((64, 64, 3), np.uint8)], ["a red car."])
+    every = detector.detect(inputs, 0.0, 0.0)[0]
+    assert len(every.phrases) + sum(every.dropped.values()) == detector.model.config.num_queries
+    middle = float(np.median(every.scores_N))
+    some = detector.detect(inputs, middle, 0.0)[0]
+    assert 0 < len(some.phrases) < len(every.phrases)
+    assert (some.scores_N > middle).all()
 
 
 def test_long_and_odd_texts_are_cut_to_the_model(detector: PhraseDetector) -> None:
