@@ -16,13 +16,13 @@ from PIL import Image
 from benchmarks.corpora import project, write_photo_archive, write_sprite_archive
 from benchmarks.result import Result, best_seconds, seconds
 from tasks.common.corpus_shards import Sample, read_samples
-from tasks.common.images import decode_image, square_crop
+from tasks.common.images import square_crop, stored_picture
 from tasks.corpus import boxes, ingest, latents
 from tasks.corpus.detector import query_text
 from tasks.corpus.shard_to_boxes import load_detector
 from tasks.corpus.shard_to_latents import crops_of, load_autoencoder
 
-_PHOTOS, _SPRITES = 400, "2000"
+_PHOTOS, _SPRITES = 400, "4000"
 
 
 def _paths(kind: type[Any], folder: Path, **given: Path) -> Any:
@@ -87,7 +87,7 @@ def measure_boxes(folder: Path) -> Result:
     detector = load_detector(settings.detector, settings.revision, compute)
     prepared = []
     for batch in _batches(shards, settings.batch):
-        crops = [square_crop(decode_image(item.image, 10**9).picture, settings.resolution) for item in batch]
+        crops = [square_crop(stored_picture(item.image), settings.resolution) for item in batch]
         prepared.append(detector.prepare(crops, [query_text(item.facts["caption"]) for item in batch]))
 
     @torch.inference_mode()

@@ -19,6 +19,7 @@ FORMATS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 """Accepted formats (told by content) and the file ending that each is stored under."""
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _ORIENTATION = 0x0112
+Image.MAX_IMAGE_PIXELS = None  # `decode_image` has a cap of its own
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -136,6 +137,11 @@ def _flatten(image: Image.Image) -> Image.Image:
         paper.paste(pasted, mask=pasted.getchannel("A"))
         return paper
     return image.convert("RGB")
+
+
+def stored_picture(data: bytes) -> Image.Image:
+    """The picture of a file that `decode_image` made or let through: upright RGB, its size checked by `ingest`."""
+    return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
 
 
 def square_crop(picture: Image.Image, side: int) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from tasks.common import stage
 from tasks.common.box_matching import MatchCounts, match_boxes
 from tasks.common.contact_sheet import LabelledBox, Tile, save_contact_sheet
 from tasks.common.corpus_shards import read_samples, shard_files
-from tasks.common.images import decode_image, square_crop
+from tasks.common.images import square_crop, stored_picture
 from tasks.common.parameters import Compute, Section
 from tasks.common.provenance import checkpoint_identity, made_by
 from tasks.common.quarantine import check_bad_share
@@ -105,7 +105,7 @@ def _save_preview(shard: Path, boxes: Path, parameters: Parameters, target: Path
     for sample in itertools.islice(read_samples(shard), parameters.preview_images):
         row = rows.get(sample.key, {"boxes": [], "phrases": []})
         labelled = [LabelledBox(tuple(box), words) for box, words in zip(row["boxes"], row["phrases"], strict=True)]
-        pixels = square_crop(decode_image(sample.image, 10**9).picture, parameters.resolution)
+        pixels = square_crop(stored_picture(sample.image), parameters.resolution)
         tiles.append(Tile(pixels, labelled, sample.facts["caption"]))
     save_contact_sheet(tiles, columns=6, size=_TILE_PIXELS, target=target)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -62,6 +63,14 @@ def usable_boxes(boxes_N4: NDArray[np.float32], scores_N: NDArray[np.float32], p
     return Detections(boxes_N4[keep], scores_N[keep], [phrases[index] for index in keep], dropped)
 
 
+class Answer(NamedTuple):
+    """What the model says of a batch: probabilities [B, Q, T], centre boxes [B, Q, 4], token ids [B, T]."""
+
+    probabilities_BQT: NDArray[np.float32]
+    boxes_BQ4: NDArray[np.float32]
+    ids_BT: NDArray[np.int64]
+
+
 class PhraseDetector:
     """A GroundingDINO checkpoint, from a folder or a hub id; safetensors only."""
 
@@ -70,17 +79,24 @@ class PhraseDetector:
         self.processor = load_part(AutoProcessor, checkpoint, revision)
         self.model = load_weights(AutoModelForZeroShotObjectDetection, checkpoint, revision, dtype=dtype).to(device)
         self.device, self.dtype = device, dtype
+        images = self.processor.image_processor
+        self._scale = float(images.rescale_factor)
+        self._mean, self._deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in (images.image_mean, images.image_std))
         tokenizer = self.processor.tokenizer
         self.most_tokens = min(int(self.model.config.max_text_len), int(tokenizer.model_max_length))
         self._separators = [*tokenizer.all_special_ids, *tokenizer.convert_tokens_to_ids([".", "?"])]
 
     def prepare(self, crops: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Model inputs for square RGB crops [R, R, 3] of one size; texts beyond the model's length are cut."""
-        pixels_BCHW = self.processor.image_processor(list(crops), do_resize=False, return_tensors="pt")["pixel_values"]
+        """Model inputs for square RGB crops [R, R, 3] of one size; texts beyond the model's length are cut.
+
+        Pixels are scaled as the checkpoint's image processor says, a batch at a time (that one goes image by image).
+        """
+        levels_BCRR = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
+        pixels_BCRR = (levels_BCRR * self._scale - self._mean) / self._deviation
         tokens = self.processor.tokenizer(
             list(texts), padding=True, truncation=True, max_length=self.most_tokens, return_tensors="pt"
         )
-        return {"pixel_values": pixels_BCHW.to(self.dtype), **tokens}
+        return {"pixel_values": pixels_BCRR.to(self.dtype), **tokens}
 
     def is_cut(self, text: str) -> bool:
         """Whether the text is longer than the model reads; a token has one character or more."""
@@ -89,12 +105,16 @@ class PhraseDetector:
         return len(self.processor.tokenizer(text, truncation=False, verbose=False)["input_ids"]) > self.most_tokens
 
     @torch.inference_mode()
-    def detect(self, inputs: dict[str, torch.Tensor], box_threshold: float, text_threshold: float) -> list[Detections]:
-        """One `Detections` per crop of `prepare`; see the module's rules for score and phrase."""
+    def answer(self, inputs: dict[str, torch.Tensor]) -> Answer:
+        """The model's call on what `prepare` made."""
         outputs = self.model(**{name: tensor.to(self.device) for name, tensor in inputs.items()})
         ids_BT = inputs["input_ids"].numpy()
-        probabilities_BQT = outputs.logits[..., : ids_BT.shape[1]].float().sigmoid().cpu().numpy()
-        boxes_BQ4 = outputs.pred_boxes.float().cpu().numpy()
+        logits_BQT = outputs.logits[..., : ids_BT.shape[1]].float()
+        return Answer(logits_BQT.sigmoid().cpu().numpy(), outputs.pred_boxes.float().cpu().numpy(), ids_BT)
+
+    def select(self, answer: Answer, box_threshold: float, text_threshold: float) -> list[Detections]:
+        """One `Detections` per crop; see the module's rules for score and phrase."""
+        probabilities_BQT, boxes_BQ4, ids_BT = answer
         separators_BT = np.isin(ids_BT, self._separators)
         scores_BQ = probabilities_BQT.max(axis=2)
         kept_BQ = (scores_BQ > box_threshold) | ~np.isfinite(scores_BQ)

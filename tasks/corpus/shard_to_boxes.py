@@ -15,15 +15,14 @@ import torch
 
 from tasks.common.corpus_shards import Sample, read_samples
 from tasks.common.devices import select_device
-from tasks.common.images import decode_image, square_crop
+from tasks.common.images import square_crop, stored_picture
 from tasks.common.parameters import Compute
 from tasks.common.prefetch import batches, prefetch
 from tasks.common.quarantine import Quarantine
 from tasks.common.shard_stage import QUARANTINE_FILE
-from tasks.corpus.detector import Detections, PhraseDetector, query_text
+from tasks.corpus.detector import Answer, Detections, PhraseDetector, query_text
 
 BOXES_FILE = "boxes.parquet"
-_STORED_PIXELS = 10**9  # `ingest` has applied the user's own cap
 _SCHEMA = pyarrow.schema(
     [
         ("key", pyarrow.string()),
@@ -78,12 +77,16 @@ def shard_to_boxes(job: BoxesJob, folder: Path) -> dict[str, Any]:
     counts, quarantine = Counter[str](), Quarantine()
 
     def prepare(batch: list[Sample]) -> tuple[list[Sample], dict[str, torch.Tensor]]:
-        crops = [square_crop(decode_image(item.image, _STORED_PIXELS).picture, settings.resolution) for item in batch]
+        crops = [square_crop(stored_picture(item.image), settings.resolution) for item in batch]
         return batch, detector.prepare(crops, [query_text(item.facts["caption"]) for item in batch])
 
+    def ask(prepared: tuple[list[Sample], dict[str, torch.Tensor]]) -> tuple[list[Sample], Answer]:
+        return prepared[0], detector.answer(prepared[1])
+
     rows: list[dict[str, Any]] = []
-    for batch, inputs in prefetch(batches(_captioned(job.shard, counts), settings.batch), prepare):
-        detections = detector.detect(inputs, settings.box_threshold, settings.text_threshold)
+    prepared = prefetch(batches(_captioned(job.shard, counts), settings.batch), prepare)
+    for batch, answer in prefetch(prepared, ask):
+        detections = detector.select(answer, settings.box_threshold, settings.text_threshold)
         for sample, found in zip(batch, detections, strict=True):
             counts["captions_cut"] += detector.is_cut(query_text(sample.facts["caption"]))
             _note_dropped(sample.key, found, counts, quarantine)

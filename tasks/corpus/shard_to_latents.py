@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tasks.common.corpus_shards import Sample, read_samples
 from tasks.common.devices import select_device
 from tasks.common.errors import StageError
-from tasks.common.images import decode_image, square_crop
+from tasks.common.images import square_crop, stored_picture
 from tasks.common.latent_files import LatentFacts, save_latents
 from tasks.common.parameters import Compute
 from tasks.common.prefetch import batches, prefetch
@@ -24,7 +24,6 @@ from tasks.common.shard_stage import QUARANTINE_FILE
 from tasks.corpus.autoencoder import ImageAutoencoder
 
 LATENTS_FILE = "latents.safetensors"
-_STORED_PIXELS = 10**9  # `ingest` has applied the user's own cap
 
 
 class LatentSettings(NamedTuple):
@@ -56,7 +55,7 @@ def load_autoencoder(checkpoint: str, revision: str | None, subfolder: str | Non
 
 def crops_of(samples: Sequence[Sample], resolution: int) -> NDArray[np.uint8]:
     """Square crops [N, R, R, 3] of stored images."""
-    return np.stack([square_crop(decode_image(item.image, _STORED_PIXELS).picture, resolution) for item in samples])
+    return np.stack([square_crop(stored_picture(item.image), resolution) for item in samples])
 
 
 def _channel_sums(latents_NChw: torch.Tensor) -> dict[str, list[float]]:
@@ -84,9 +83,12 @@ def shard_to_latents(job: LatentsJob, folder: Path) -> dict[str, Any]:
     def prepare(batch: list[Sample]) -> tuple[list[str], NDArray[np.uint8]]:
         return [item.key for item in batch], crops_of(batch, settings.resolution)
 
-    for names, crops in prefetch(batches(read_samples(job.shard), settings.batch), prepare):
+    def encode(prepared: tuple[list[str], NDArray[np.uint8]]) -> tuple[list[str], torch.Tensor]:
+        names, crops = prepared
         seeds = [item_seed(job.seed, name) for name in names] if settings.posterior == "sample" else None
-        latents_BChw = autoencoder.encode(crops, seeds).half()
+        return names, autoencoder.encode(crops, seeds).half()
+
+    for names, latents_BChw in prefetch(prefetch(batches(read_samples(job.shard), settings.batch), prepare), encode):
         finite_B = torch.isfinite(latents_BChw).flatten(1).all(1).tolist()
         images += len(names)
         for name, finite in zip(names, finite_B, strict=True):

@@ -66,7 +66,7 @@ def score_detector(detector: PhraseDetector, pool: Pool, threshold: float, batch
         scenes = pool.scenes[start : start + batch]
         texts = [query_text(caption_of(scene)) for scene in scenes]
         inputs = detector.prepare(list(pool.pixels_NHWC[start : start + batch]), texts)
-        found = detector.detect(inputs, threshold, threshold)
+        found = detector.select(detector.answer(inputs), threshold, threshold)
         for scene, item in zip(scenes, found, strict=True):
             true_N4 = np.array([entry.box for entry in scene.objects], np.float32) / np.float32(CANVAS_PIXELS)
             counts += match_boxes(item.boxes_N4, item.phrases, item.scores_N, true_N4, object_phrases(scene))

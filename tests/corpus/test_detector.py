@@ -78,13 +78,20 @@ def test_a_phrase_is_made_of_the_likely_tokens_of_the_best_fragment(detector: Ph
 
 
 def test_only_scores_above_the_threshold_make_boxes(detector: PhraseDetector) -> None:
-    inputs = detector.prepare([np.zeros((64, 64, 3), np.uint8)], ["a red car."])
-    every = detector.detect(inputs, 0.0, 0.0)[0]
+    answer = detector.answer(detector.prepare([np.zeros((64, 64, 3), np.uint8)], ["a red car."]))
+    every = detector.select(answer, 0.0, 0.0)[0]
     assert len(every.phrases) + sum(every.dropped.values()) == detector.model.config.num_queries
     middle = float(np.median(every.scores_N))
-    some = detector.detect(inputs, middle, 0.0)[0]
+    some = detector.select(answer, middle, 0.0)[0]
     assert 0 < len(some.phrases) < len(every.phrases)
     assert (some.scores_N > middle).all()
+
+
+def test_pixels_are_scaled_as_the_image_processor_does(detector: PhraseDetector) -> None:
+    crops = [np.random.default_rng(n).integers(0, 256, (64, 64, 3), dtype=np.uint8) for n in range(3)]
+    ours = detector.prepare(crops, ["a red car."] * 3)["pixel_values"]
+    theirs = detector.processor.image_processor(crops, do_resize=False, return_tensors="pt")["pixel_values"]
+    assert torch.allclose(ours, theirs, atol=1e-5)
 
 
 def test_long_and_odd_texts_are_cut_to_the_model(detector: PhraseDetector) -> None:
@@ -93,7 +100,7 @@ def test_long_and_odd_texts_are_cut_to_the_model(detector: PhraseDetector) -> No
     assert [detector.is_cut(text) for text in texts] == [True, False, False]
     assert not detector.is_cut("red " * 200)
     assert detector.prepare(crops, texts)["input_ids"].shape == (3, 256)
-    for found in detector.detect(detector.prepare(crops, texts), 0.3, 0.3):
+    for found in detector.select(detector.answer(detector.prepare(crops, texts)), 0.3, 0.3):
         assert np.isfinite(found.boxes_N4).all()
 
 
