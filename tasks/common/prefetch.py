@@ -18,8 +18,8 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def prefetch(items: Iterable[Item], prepare: Callable[[Item], Ready]) -> Iterator[Ready]:
-    """`prepare` of each item, in order, one ahead of the caller; errors are raised where the item would come."""
+def prefetch(prepare: Callable[[Item], Ready], items: Iterable[Item]) -> Iterator[Ready]:
+    """As `map`, one item ahead of the caller in a thread; errors are raised where the item would come."""
     waiting = iter(items)
 
     def prepare_next() -> Ready | None:

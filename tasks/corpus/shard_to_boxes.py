@@ -84,8 +84,10 @@ def shard_to_boxes(job: BoxesJob, folder: Path) -> dict[str, Any]:
         return prepared[0], detector.answer(prepared[1])
 
     rows: list[dict[str, Any]] = []
-    prepared = prefetch(batches(_captioned(job.shard, counts), settings.batch), prepare)
-    for batch, answer in prefetch(prepared, ask):
+    # On a CPU this model is thousands of short calls, and threads beside it cost more than they save: 1.3 against 1.07 times
+    # the bare calls. An accelerator works while Python prepares.
+    ahead = map if detector.device == "cpu" else prefetch
+    for batch, answer in ahead(ask, ahead(prepare, batches(_captioned(job.shard, counts), settings.batch))):
         detections = detector.select(answer, settings.box_threshold, settings.text_threshold)
         for sample, found in zip(batch, detections, strict=True):
             counts["captions_cut"] += detector.is_cut(query_text(sample.facts["caption"]))

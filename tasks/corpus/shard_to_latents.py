@@ -88,7 +88,7 @@ def shard_to_latents(job: LatentsJob, folder: Path) -> dict[str, Any]:
         seeds = [item_seed(job.seed, name) for name in names] if settings.posterior == "sample" else None
         return names, autoencoder.encode(crops, seeds).half()
 
-    for names, latents_BChw in prefetch(prefetch(batches(read_samples(job.shard), settings.batch), prepare), encode):
+    for names, latents_BChw in prefetch(encode, prefetch(prepare, batches(read_samples(job.shard), settings.batch))):
         finite_B = torch.isfinite(latents_BChw).flatten(1).all(1).tolist()
         images += len(names)
         for name, finite in zip(names, finite_B, strict=True):
