@@ -39,7 +39,9 @@ class ImageAutoencoder:
     def __init__(
         self, checkpoint: str, revision: str | None, subfolder: str | None, device: str, dtype: torch.dtype
     ) -> None:
-        model = load_weights(AutoencoderKL, checkpoint, revision, subfolder=subfolder, torch_dtype=dtype)
+        model = load_weights(
+            AutoencoderKL, checkpoint, revision, subfolder=subfolder, torch_dtype=dtype, low_cpu_mem_usage=False
+        )
         self.model: AutoencoderKL = model.to(device)
         self.device, self.dtype = device, dtype
         self.scaling_factor = float(self.model.config.scaling_factor)
