@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,6 +68,21 @@ def _channel_sums(latents_NChw: torch.Tensor) -> dict[str, list[float]]:
     }
 
 
+def _encoded_batches(job: LatentsJob, autoencoder: ImageAutoencoder) -> Iterator[tuple[list[str], torch.Tensor]]:
+    """(keys, float16 latents) batch by batch; a posterior sample takes its noise from the run's seed and the image's key."""
+    settings = job.settings
+
+    def prepare(batch: list[Sample]) -> tuple[list[str], NDArray[np.uint8]]:
+        return [item.key for item in batch], crops_of(batch, settings.resolution)
+
+    def encode(prepared: tuple[list[str], NDArray[np.uint8]]) -> tuple[list[str], torch.Tensor]:
+        keys, crops = prepared
+        seeds = [item_seed(job.seed, key) for key in keys] if settings.posterior == "sample" else None
+        return keys, autoencoder.encode(crops, seeds).half()
+
+    return prefetch(encode, prefetch(prepare, batches(read_samples(job.shard), settings.batch)))
+
+
 def shard_to_latents(job: LatentsJob, folder: Path) -> dict[str, Any]:
     """Writes `latents.safetensors` and `quarantine.jsonl`; returns counts and sums per channel.
 
@@ -78,40 +93,26 @@ def shard_to_latents(job: LatentsJob, folder: Path) -> dict[str, Any]:
     """
     settings = job.settings
     autoencoder = load_autoencoder(settings.autoencoder, settings.revision, settings.subfolder, job.compute)
-    quarantine, keys, blocks, images = Quarantine(), list[str](), list[torch.Tensor](), 0
-
-    def prepare(batch: list[Sample]) -> tuple[list[str], NDArray[np.uint8]]:
-        return [item.key for item in batch], crops_of(batch, settings.resolution)
-
-    def encode(prepared: tuple[list[str], NDArray[np.uint8]]) -> tuple[list[str], torch.Tensor]:
-        names, crops = prepared
-        seeds = [item_seed(job.seed, name) for name in names] if settings.posterior == "sample" else None
-        return names, autoencoder.encode(crops, seeds).half()
-
-    for names, latents_BChw in prefetch(encode, prefetch(prepare, batches(read_samples(job.shard), settings.batch))):
-        finite_B = torch.isfinite(latents_BChw).flatten(1).all(1).tolist()
-        images += len(names)
-        for name, finite in zip(names, finite_B, strict=True):
+    quarantine, kept, blocks, images = Quarantine(), list[str](), list[torch.Tensor](), 0
+    for keys, latents_BChw in _encoded_batches(job, autoencoder):
+        finite_B = torch.isfinite(latents_BChw).flatten(1).all(1)
+        images += len(keys)
+        for key, finite in zip(keys, finite_B.tolist(), strict=True):
             if finite:
-                keys.append(name)
+                kept.append(key)
             else:
-                quarantine.add(name, "not-finite", "NaN or infinity in its latents")
-        blocks.append(latents_BChw[torch.tensor(finite_B)])
-    if not keys:
+                quarantine.add(key, "not-finite", "NaN or infinity in its latents")
+        blocks.append(latents_BChw[finite_B])
+    if not kept:
         raise StageError(f"{job.shard}: every latent is NaN or infinite; set compute.dtype to float32")
     latents_NChw = torch.cat(blocks)
     facts = LatentFacts(
-        keys,
-        settings.autoencoder,
-        settings.revision,
-        autoencoder.scaling_factor,
-        settings.resolution,
-        settings.posterior,
-    )
+        kept, settings.autoencoder, settings.revision, autoencoder.scaling_factor, settings.resolution, settings.posterior
+    )  # fmt: skip
     save_latents(folder / LATENTS_FILE, latents_NChw, facts)
     quarantine.write(folder / QUARANTINE_FILE)
     return {
-        "counts": {"images": images, "latents": len(keys)},
+        "counts": {"images": images, "latents": len(kept)},
         "values_per_channel": latents_NChw.numel() // latents_NChw.shape[1],
         "channels": _channel_sums(latents_NChw),
         "quarantined": dict(quarantine.reasons),

@@ -83,11 +83,11 @@ def test_a_run_from_scratch_gives_the_same_bytes_whatever_the_workers(finished: 
 
 
 def test_the_commands_of_the_readme_run(finished: Path) -> None:
+    before = hashes(finished)
     for command in sorted(RUN_BY_THE_PIPELINE_TESTS - {"dvc repro"}):
         done = program(finished, *command.split())
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     assert program(finished, "groundreel", "profile", "toy").returncode == 0
-    before = hashes(finished)
     assert program(finished, "dvc", "repro").returncode == 0
     assert hashes(finished) == before, "there and back again changes nothing"
 
