@@ -22,7 +22,7 @@ from tasks.corpus.detector import query_text
 from tasks.corpus.shard_to_boxes import load_detector
 from tasks.corpus.shard_to_latents import crops_of, load_autoencoder
 
-_PHOTOS, _SPRITES = 400, "4000"
+_PHOTOS, _SPRITES = 400, "3000"
 
 
 def _paths(kind: type[Any], folder: Path, **given: Path) -> Any:
@@ -135,7 +135,7 @@ def _against(name: str, bare: Callable[[], object], stage: Callable[[], object],
     """Interleaved, so that a change of the machine's pace meets both."""
     bare()
     times: dict[str, list[float]] = {"bare": [], "stage": []}
-    for _ in range(3):
+    for _ in range(5):
         times["bare"].append(seconds(bare))
         shutil.rmtree(parts, ignore_errors=True)
         times["stage"].append(seconds(stage))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as parquet
+from numpy.typing import NDArray
 from pydantic import Field
 
 from tasks.common import stage
@@ -79,22 +80,28 @@ def _detect(project: Any, paths: Paths, shards: Sequence[Path]) -> MappedFiles:
     )
 
 
+def _rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, NDArray[np.float32], list[Any]]]:
+    """(key, boxes [N, 4], other columns) of each image; column-wise, which is several times faster than row by row."""
+    table = parquet.read_table(file, columns=["key", "boxes", *columns])
+    boxes = table["boxes"].combine_chunks()
+    every_N4 = boxes.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    ends = np.cumsum(boxes.value_lengths().to_numpy(zero_copy_only=False))
+    others = [table[name].to_pylist() for name in columns]
+    for key, end, first, *other in zip(table["key"].to_pylist(), ends, np.append(0, ends), *others, strict=False):
+        yield key, every_N4[first:end], other
+
+
 def score(parts: Sequence[Part], truth: Path) -> dict[str, Any]:
     """Precision, recall and mean IoU over the images whose true boxes are known; without any, nulls."""
     from tasks.corpus.shard_to_boxes import BOXES_FILE
 
-    known = {row["key"]: row for row in parquet.read_table(truth).to_pylist()}
+    known = {key: (boxes_M4, phrases) for key, boxes_M4, (phrases,) in _rows(truth, ["phrases"])}
     counts, images = MatchCounts(), 0
     for part in parts:
-        for row in parquet.read_table(part.folder / BOXES_FILE).to_pylist():
-            true = known.get(row["key"])
-            if true is None:
-                continue
-            images += 1
-            predicted_N4 = np.array(row["boxes"], np.float32).reshape(-1, 4)
-            true_M4 = np.array(true["boxes"], np.float32).reshape(-1, 4)
-            scores_N = np.array(row["scores"], np.float32)
-            counts += match_boxes(predicted_N4, row["phrases"], scores_N, true_M4, true["phrases"])
+        for key, boxes_N4, (phrases, scores) in _rows(part.folder / BOXES_FILE, ["phrases", "scores"]):
+            if key in known:
+                images += 1
+                counts += match_boxes(boxes_N4, phrases, np.array(scores, np.float32), *known[key])
     found = {"precision": counts.precision, "recall": counts.recall, "mean_iou": counts.mean_iou}
     return {"images_with_true_boxes": images, **(found if images else dict.fromkeys(found))}
 

@@ -48,19 +48,14 @@ def corners_from_centres(boxes_N4: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def usable_boxes(boxes_N4: NDArray[np.float32], scores_N: NDArray[np.float32], phrases: Sequence[str]) -> Detections:
     """Keeps finite boxes with an area and a phrase, best score first; counts the others by reason."""
-    dropped: Counter[str] = Counter()
-    keep: list[int] = []
-    for index in np.argsort(-np.nan_to_num(scores_N, nan=-1), kind="stable"):
-        x0, y0, x1, y1 = boxes_N4[index]
-        if not (np.isfinite(boxes_N4[index]).all() and np.isfinite(scores_N[index])):
-            dropped["not-finite"] += 1
-        elif x1 <= x0 or y1 <= y0:
-            dropped["no-area"] += 1
-        elif not phrases[index]:
-            dropped["no-phrase"] += 1
-        else:
-            keep.append(int(index))
-    return Detections(boxes_N4[keep], scores_N[keep], [phrases[index] for index in keep], dropped)
+    finite_N = np.isfinite(boxes_N4).all(axis=1) & np.isfinite(scores_N)
+    area_N = (boxes_N4[:, 2] > boxes_N4[:, 0]) & (boxes_N4[:, 3] > boxes_N4[:, 1])
+    named_N = np.array([bool(words) for words in phrases], dtype=bool)
+    reasons = {"not-finite": ~finite_N, "no-area": finite_N & ~area_N, "no-phrase": finite_N & area_N & ~named_N}
+    dropped = Counter({reason: int(mask.sum()) for reason, mask in reasons.items() if mask.any()})
+    kept = np.flatnonzero(finite_N & area_N & named_N)
+    kept = kept[np.argsort(-scores_N[kept], kind="stable")]
+    return Detections(boxes_N4[kept], scores_N[kept], [phrases[index] for index in kept.tolist()], dropped)
 
 
 class Answer(NamedTuple):
