@@ -19,9 +19,8 @@ from tasks.common.images import BadImage, DecodedImage, decode_image, looks_like
 from tasks.common.quarantine import Quarantine, printable
 from tasks.common.shard_stage import QUARANTINE_FILE
 from tasks.corpus.archive import ArchiveEnd, Limits, Member, read_members
-from tasks.corpus.captions import Captions, normal_key, read_captions
+from tasks.corpus.captions import IMAGE_ENDINGS, Captions, normal_key, read_captions
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 INDEX_SCHEMA = pyarrow.schema(
     [
         ("key", pyarrow.string()),

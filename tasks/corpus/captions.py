@@ -17,7 +17,7 @@ MOST_CHARACTERS = 20_000
 """Longer captions are cut here (256 tokens are far fewer) and counted."""
 _KEY_NAMES = ("key", "image", "image_id", "file_name", "filename", "id")
 _CAPTION_NAMES = ("caption", "text", "description", "prompt")
-_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 _EMPTY = {"", "nan", "none", "null", "n/a"}
 
 
@@ -69,7 +69,7 @@ def _add(captions: Captions, path: Path, number: int, key: str, caption: str) ->
 def normal_key(key: str) -> str:
     """The key without surrounding space, folders and image ending, in one Unicode form: "dir/image_1.jpg" is "image_1"."""
     key = unicodedata.normalize("NFC", key).strip().strip("\ufeff").replace("\\", "/").rsplit("/", 1)[-1]
-    ending = next((ending for ending in _IMAGE_ENDINGS if key.lower().endswith(ending)), "")
+    ending = next((ending for ending in IMAGE_ENDINGS if key.lower().endswith(ending)), "")
     return key[: len(key) - len(ending)]
 
 
@@ -107,7 +107,7 @@ def _header_columns(cells: list[str]) -> tuple[int, int] | None:
 def _separator(first: str) -> str:
     """ "," if the first line has one right behind a key, a tab if it has any; otherwise "" for any whitespace."""
     key = first.split(",")[0].strip()
-    if "," in first and (not any(map(str.isspace, key)) or key.lower().endswith(_IMAGE_ENDINGS)):
+    if "," in first and (not any(map(str.isspace, key)) or key.lower().endswith(IMAGE_ENDINGS)):
         return ","
     return "\t" if "\t" in first else ""
 
