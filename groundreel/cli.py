@@ -27,13 +27,14 @@ def _one_line_errors(command: Callable[Arguments, None]) -> Callable[Arguments, 
 
     @functools.wraps(command)
     def wrapped(*arguments: Arguments.args, **named: Arguments.kwargs) -> None:
+        from flows.errors import RunError, UsageError
         from tasks.common.errors import StageError, UserError
 
         try:
             command(*arguments, **named)
-        except (UserError, StageError) as error:
+        except (UserError, UsageError, StageError, RunError) as error:
             click.echo(f"groundreel: {error}", err=True)
-            sys.exit(2 if isinstance(error, UserError) else 1)
+            sys.exit(2 if isinstance(error, UserError | UsageError) else 1)
 
     return wrapped
 
@@ -52,6 +53,40 @@ def _print_version(context: click.Context, parameter: click.Parameter, wanted: b
 )
 def main() -> None:
     """Grounded video generation in one reproducible pipeline. `dvc repro` runs it; these commands help."""
+
+
+@main.command()
+@click.argument("targets", nargs=-1, metavar="[STAGE|SYSTEM]...")
+@_one_line_errors
+def plan(targets: tuple[str, ...]) -> None:
+    """Show the DAG: stage, pool, up to date or not, and why."""
+    from groundreel.runs import print_plan
+
+    print_plan(_project_root(), targets)
+
+
+@main.command()
+@click.argument("targets", nargs=-1, metavar="[STAGE|SYSTEM]...")
+@click.option("--local", is_flag=True, help="Run in parallel on this machine, without Prefect.")
+@click.option("--pool-jobs", multiple=True, metavar="POOL=N", help="Stages of a pool at a time, such as gpu=1. Repeatable.")
+@click.option("--keep-going", is_flag=True, help="After a failure, go on with stages that do not need the failed one.")
+@click.option("--force", is_flag=True, help="Run stages even if nothing changed.")
+@click.option("--dry-run", is_flag=True, help="Only show what would run.")
+@_one_line_errors
+def run(
+    targets: tuple[str, ...], local: bool, pool_jobs: tuple[str, ...], keep_going: bool, force: bool, dry_run: bool
+) -> None:
+    """Bring stages, and all that they need, up to date in parallel; all stages without arguments.
+
+    Prefect shows the run and serves stages of other pools than cpu; --local needs neither server nor workers.
+    """
+    from groundreel.runs import print_plan, run_and_print
+
+    root = _project_root()
+    if dry_run:
+        print_plan(root, targets)
+    else:
+        sys.exit(run_and_print(root, targets, pool_jobs, keep_going, force))
 
 
 @main.command()

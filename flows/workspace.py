@@ -1,0 +1,131 @@
+"""The frozen workspace of a run: a git worktree of the project as it was when the run began, on the shared DVC cache.
+
+Edits during a run do not reach it, and the user's tree changes only at the end (`flows.results`). The folder stays between
+runs, so that hashes and outputs are found again; one run at a time works in it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from flows.errors import RunError
+from flows.git import git
+from flows.inputs import link_inputs
+
+RUNS_FOLDER = ".runs"
+SNAPSHOT_REF = "refs/groundreel/run"
+LARGEST_UNTRACKED_BYTES = 50_000_000
+"""Larger files that git does not know are linked into the workspace instead of stored in git."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The project when the run began: `commit` holds all files, on top of `head`; `lock` is the lock file's text."""
+
+    commit: str
+    head: str
+    lock: bytes
+
+
+@contextmanager
+def one_run_at_a_time(root: Path) -> Iterator[None]:
+    """Holds the project's run lock.
+
+    Raises:
+        RunError: another run holds it; names its process.
+    """
+    folder = root / RUNS_FOLDER
+    folder.mkdir(exist_ok=True)
+    owner = folder / "owner"
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        pid = owner.read_text(encoding="utf-8") if owner.exists() else "unknown"
+        raise RunError(f"another run is at work in {root} (process {pid}); wait for it or stop it: `kill {pid}`") from None
+    try:
+        owner.write_text(str(os.getpid()), encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def head_commit(root: Path) -> str:
+    """The commit that is checked out."""
+    return git(root, "rev-parse", "HEAD").strip()
+
+
+def lock_bytes(root: Path) -> bytes:
+    """The lock file as it is; empty if there is none."""
+    path = root / "dvc.lock"
+    return path.read_bytes() if path.exists() else b""
+
+
+def take_snapshot(root: Path) -> Snapshot:
+    """Stores all tracked and untracked files that git does not ignore as a commit under `SNAPSHOT_REF`.
+
+    The user's index, branch and files stay as they are.
+    """
+    head = head_commit(root)
+    index = root / RUNS_FOLDER / "index"
+    real = Path(git(root, "rev-parse", "--git-path", "index").strip())
+    if (root / real).exists():
+        shutil.copyfile(root / real, index)
+    environment = {"GIT_INDEX_FILE": str(index)}
+    git(root, "add", "--update", environment=environment)
+    listed = git(root, "ls-files", "-z", "--others", "--exclude-standard").split("\0")
+    small = [name for name in listed if name and (root / name).lstat().st_size <= LARGEST_UNTRACKED_BYTES]
+    if small:
+        names = "\0".join(small).encode(errors="surrogateescape")
+        git(root, "add", "--pathspec-from-file=-", "--pathspec-file-nul", environment=environment, given=names)
+    tree = git(root, "write-tree", environment=environment).strip()
+    unchanged = tree == git(root, "rev-parse", "HEAD^{tree}").strip()
+    commit = head if unchanged else git(root, "commit-tree", tree, "-p", head, "-m", "run of a changed tree").strip()
+    git(root, "update-ref", SNAPSHOT_REF, commit)
+    return Snapshot(commit, head, lock_bytes(root))
+
+
+def make_workspace(root: Path, folder: Path, commit: str) -> None:
+    """Brings the worktree `folder` of the repository `root` to a commit; ignored files in it stay."""
+    if _is_worktree(folder):
+        git(folder, "checkout", "--quiet", "--detach", "--force", commit)
+        git(folder, "clean", "--quiet", "-fd")
+    else:
+        if folder.exists():
+            shutil.rmtree(folder)
+        git(root, "worktree", "prune")
+        git(root, "worktree", "add", "--quiet", "--force", "--detach", str(folder), commit)
+
+
+def _is_worktree(folder: Path) -> bool:
+    if not (folder / ".git").is_file():
+        return False
+    try:
+        return Path(git(folder, "rev-parse", "--show-toplevel").strip()) == folder.resolve()
+    except RunError:
+        return False
+
+
+def share_with(root: Path, folder: Path, inputs: Iterable[str]) -> None:
+    """Links what git does not carry: the part store, and inputs that neither git nor a stage gives."""
+    parts = folder / ".parts"
+    (root / ".parts").mkdir(exist_ok=True)
+    if not parts.is_symlink():
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.symlink_to(root / ".parts", target_is_directory=True)
+    tracked = set(git(folder, "ls-files", "-z").split("\0"))
+    link_inputs(root, folder, inputs, tracked)
+
+
+def workspace_config(config: dict[str, Any], cache: Path) -> dict[str, Any]:
+    """DVC settings of the project `config`, for a workspace that shares its cache by links."""
+    shared: dict[str, Any] = {name: section for name, section in config.items() if name in ("core", "remote")}
+    return {**shared, "cache": {"dir": str(cache), "type": ["reflink", "hardlink", "copy"]}}
