@@ -146,6 +146,11 @@ class DvcProject:
         """Where DVC keeps its objects."""
         return Path(self.repo.cache.local_cache_dir)
 
+    def shared_config(self) -> dict[str, Any]:
+        """DVC settings for another workspace that uses this one's cache, by links."""
+        kept = {name: section for name, section in self.repo.config.items() if name in ("core", "remote")}
+        return {**kept, "cache": {"dir": str(self.cache_folder()), "type": ["reflink", "hardlink", "copy"]}}
+
     def close(self) -> None:
         """Releases the databases."""
         self.repo.close()

@@ -29,3 +29,12 @@ def git(folder: Path, *arguments: str, environment: dict[str, str] | None = None
         text = " ".join(done.stderr.decode(errors="replace").split())
         raise RunError(f"git {arguments[0]} in {folder}: {text}")
     return done.stdout.decode(errors="surrogateescape")
+
+
+def has_commit(folder: Path, commit: str) -> bool:
+    """Whether the repository holds a commit."""
+    try:
+        git(folder, "cat-file", "-e", f"{commit}^{{commit}}")
+    except RunError:
+        return False
+    return True

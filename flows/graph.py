@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -104,10 +105,12 @@ class Graph:
                 wanted += self.stages[name].upstream
         return Graph(stage for stage in self if stage.name in needed)
 
-    def downstream(self, name: str) -> set[str]:
-        """All stages that need `name`, directly or not."""
-        found: set[str] = set()
-        for stage in self:
-            if found.intersection(stage.upstream) or name in stage.upstream:
-                found.add(stage.name)
-        return found
+    def outside_inputs(self) -> list[str]:
+        """Inputs that no stage makes."""
+        made = [PurePosixPath(path) for stage in self for path in stage.outputs]
+        needed = {PurePosixPath(path) for stage in self for path in stage.inputs}
+        return sorted(
+            str(path)
+            for path in needed
+            if not any(out == path or out in path.parents or path in out.parents for out in made)
+        )

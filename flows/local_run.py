@@ -8,29 +8,20 @@ from pathlib import Path
 from flows.command import CommandRunner
 from flows.graph import StageSpec
 from flows.pools import Pools
-from flows.run import open_run
+from flows.run import Wishes, open_run
 from flows.stage_run import Outcome, run_stage
 from flows.walk import walk
 
 
 def run_locally(
-    root: Path,
-    targets: Sequence[str],
-    *,
-    limits: Mapping[str, int],
-    keep_going: bool,
-    force: bool,
-    tell: Callable[[str, str], None],
-    done: Callable[[Outcome], None],
+    root: Path, targets: Sequence[str], wishes: Wishes, *, tell: Callable[[str, str], None], done: Callable[[Outcome], None]
 ) -> list[Outcome]:
     """Brings the stages that the targets mean, and all that they need, up to date; finished results come into the tree.
 
     Args:
         root: the project.
         targets: stages or systems; everything if empty.
-        limits: stages at a time, by pool.
-        keep_going: go on with stages that do not need a failed one.
-        force: run stages even if nothing changed.
+        wishes: how to go about it.
         tell: gets a stage's name and a line of its output.
         done: gets every outcome when it is there.
 
@@ -47,11 +38,11 @@ def run_locally(
                 stage.name,
                 run.log(stage.name),
                 lambda line: tell(stage.name, line),
-                force=force,
+                force=wishes.force,
                 environment=dict(environment),
             )
 
-        pools = Pools(run.graph, limits)
-        outcomes = walk(run.graph, work, pools, keep_going=keep_going, done=done, stop=runner.stop)
+        pools = Pools(run.graph, wishes.limits)
+        outcomes = walk(run.graph, work, pools, keep_going=wishes.keep_going, done=done, stop=runner.stop)
         run.finish(outcomes)
     return outcomes

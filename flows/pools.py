@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from flows.errors import UsageError
 from flows.graph import Graph, StageSpec
@@ -55,6 +57,7 @@ class Pools:
         self._room = {stage.meta.pool: limits.get(stage.meta.pool, default.get(stage.meta.pool, cores)) for stage in graph}
         self._most = dict(self._room)
         self._held: dict[str, list[str]] = {}
+        self._change = threading.Condition()
 
     def _places(self, stage: StageSpec) -> int:
         wanted = stage.meta.gpus if stage.meta.pool == GPU_POOL and self._many_cards else 1
@@ -75,3 +78,16 @@ class Pools:
         """Frees what `take` gave."""
         self._room[stage.meta.pool] += self._places(stage)
         self._cards += self._held.pop(stage.name, [])
+
+    @contextmanager
+    def place(self, stage: StageSpec) -> Iterator[dict[str, str]]:
+        """Waits for room, yields the stage's variables, and frees the place; for threads of one run."""
+        with self._change:
+            self._change.wait_for(lambda: self._room[stage.meta.pool] >= self._places(stage))
+            variables = self.take(stage) or {}
+        try:
+            yield variables
+        finally:
+            with self._change:
+                self.give_back(stage)
+                self._change.notify_all()

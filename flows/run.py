@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,15 +12,23 @@ from flows.dvc_project import DvcProject
 from flows.graph import Graph
 from flows.results import bring_results
 from flows.stage_run import Outcome
-from flows.workspace import (
-    RUNS_FOLDER,
-    Snapshot,
-    make_workspace,
-    one_run_at_a_time,
-    share_with,
-    take_snapshot,
-    workspace_config,
-)
+from flows.workspace import RUNS_FOLDER, Snapshot, make_workspace, one_run_at_a_time, share_with, take_snapshot
+
+WORKSPACE = f"{RUNS_FOLDER}/workspace"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a run goes about its stages.
+
+    `keep_going`: after a failure, go on with stages that do not need the failed one; `force`: run stages even if nothing
+    changed; `remote_workers`: workers are on other machines; `limits`: stages at a time, by pool.
+    """
+
+    keep_going: bool = False
+    force: bool = False
+    remote_workers: bool = False
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,35 +50,34 @@ class Run:
         bring_results(self.root, self.project.root, self.graph, self.snapshot, outcomes)
 
 
-def needed_from_outside(graph: Graph) -> list[str]:
-    """Inputs that no stage makes."""
-    made = [Path(path) for stage in graph for path in stage.outputs]
-    return sorted(
-        {
-            path
-            for stage in graph
-            for path in stage.inputs
-            if not any(out == Path(path) or out in Path(path).parents or Path(path) in out.parents for out in made)
-        }
-    )
+@contextmanager
+def open_workspace(root: Path) -> Iterator[DvcProject]:
+    """The frozen workspace of a project as DVC sees it, on the project's cache."""
+    with DvcProject(root) as project:
+        config = project.shared_config()
+    with DvcProject(root / WORKSPACE, config) as frozen:
+        yield frozen
 
 
 @contextmanager
-def open_run(root: Path, targets: Sequence[str]) -> Iterator[Run]:
+def open_run(root: Path, targets: Sequence[str], *, wait: bool = False) -> Iterator[Run]:
     """Freezes the project and yields the run; no other run can begin meanwhile.
+
+    Args:
+        root: the project.
+        targets: stages or systems; everything if empty.
+        wait: wait for another run to end instead of failing.
 
     Raises:
         RunError: another run is at work.
         UsageError: a target or the pipeline file is wrong.
     """
-    with one_run_at_a_time(root), DvcProject(root) as project:
-        project.graph.select(targets)
+    with one_run_at_a_time(root, wait=wait):
         snapshot = take_snapshot(root)
-        workspace = root / RUNS_FOLDER / "workspace"
-        make_workspace(root, workspace, snapshot.commit)
-        config = workspace_config(project.repo.config, project.cache_folder())
-        with DvcProject(workspace, config) as frozen:
+        make_workspace(root, root / WORKSPACE, snapshot.commit)
+        with open_workspace(root) as frozen:
             graph = frozen.graph.select(targets)
-            share_with(root, workspace, needed_from_outside(graph))
+            share_with(root, frozen.root, graph.outside_inputs())
             logs = root / RUNS_FOLDER / "logs" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+            logs.mkdir(parents=True, exist_ok=True)
             yield Run(root, frozen, graph, snapshot, logs)

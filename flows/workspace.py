@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -36,18 +35,18 @@ class Snapshot:
 
 
 @contextmanager
-def one_run_at_a_time(root: Path) -> Iterator[None]:
+def one_run_at_a_time(root: Path, *, wait: bool) -> Iterator[None]:
     """Holds the project's run lock.
 
     Raises:
-        RunError: another run holds it; names its process.
+        RunError: another run holds it, and `wait` is false; names its process.
     """
     folder = root / RUNS_FOLDER
     folder.mkdir(exist_ok=True)
     owner = folder / "owner"
     lock = FileLock(folder / "lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
         pid = owner.read_text(encoding="utf-8") if owner.exists() else "unknown"
         raise RunError(f"another run is at work in {root} (process {pid}); wait for it or stop it: `kill {pid}`") from None
@@ -123,9 +122,3 @@ def share_with(root: Path, folder: Path, inputs: Iterable[str]) -> None:
         parts.symlink_to(root / ".parts", target_is_directory=True)
     tracked = set(git(folder, "ls-files", "-z").split("\0"))
     link_inputs(root, folder, inputs, tracked)
-
-
-def workspace_config(config: dict[str, Any], cache: Path) -> dict[str, Any]:
-    """DVC settings of the project `config`, for a workspace that shares its cache by links."""
-    shared: dict[str, Any] = {name: section for name, section in config.items() if name in ("core", "remote")}
-    return {**shared, "cache": {"dir": str(cache), "type": ["reflink", "hardlink", "copy"]}}

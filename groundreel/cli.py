@@ -71,22 +71,45 @@ def plan(targets: tuple[str, ...]) -> None:
 @click.option("--pool-jobs", multiple=True, metavar="POOL=N", help="Stages of a pool at a time, such as gpu=1. Repeatable.")
 @click.option("--keep-going", is_flag=True, help="After a failure, go on with stages that do not need the failed one.")
 @click.option("--force", is_flag=True, help="Run stages even if nothing changed.")
+@click.option("--remote-workers", is_flag=True, help="Workers are on other machines and share the default DVC remote.")
 @click.option("--dry-run", is_flag=True, help="Only show what would run.")
 @_one_line_errors
 def run(
-    targets: tuple[str, ...], local: bool, pool_jobs: tuple[str, ...], keep_going: bool, force: bool, dry_run: bool
+    targets: tuple[str, ...],
+    local: bool,
+    pool_jobs: tuple[str, ...],
+    keep_going: bool,
+    force: bool,
+    remote_workers: bool,
+    dry_run: bool,
 ) -> None:
     """Bring stages, and all that they need, up to date in parallel; all stages without arguments.
 
     Prefect shows the run and serves stages of other pools than cpu; --local needs neither server nor workers.
     """
-    from groundreel.runs import print_plan, run_and_print
+    from flows.pools import read_limits
+    from flows.run import Wishes
+    from groundreel.runs import interruptible, print_plan, run_local, run_with_prefect
 
-    root = _project_root()
+    root, wishes = _project_root(), Wishes(keep_going, force, remote_workers, read_limits(pool_jobs))
+    if local and remote_workers:
+        raise click.UsageError("--local has no workers; leave one of --local and --remote-workers out")
     if dry_run:
         print_plan(root, targets)
+    elif local:
+        sys.exit(interruptible(lambda: run_local(root, targets, wishes)))
     else:
-        sys.exit(run_and_print(root, targets, pool_jobs, keep_going, force))
+        sys.exit(interruptible(lambda: run_with_prefect(root, targets, wishes)))
+
+
+@main.command()
+@_one_line_errors
+def deploy() -> None:
+    """Make the work pools and deployments of prefect.yaml, and the automation that ends zombie runs."""
+    from flows.deploy import deploy as make
+
+    for line in make(_project_root()):
+        click.echo(line)
 
 
 @main.command()
@@ -133,6 +156,31 @@ def doctor() -> None:
         click.echo(f"{finding.level:8}{finding.subject:12}{finding.text}")
     if any(finding.level == "error" for finding in findings):
         sys.exit(2)
+
+
+@main.command()
+@click.option("--repair", is_flag=True, help="Set damaged files aside; put back those that the workspace has healthy.")
+@_one_line_errors
+def fsck(repair: bool) -> None:
+    """Check the DVC cache against its hashes, and that it has all that dvc.lock names.
+
+    DVC trusts what is in its cache: a damaged file is delivered as it is, and `dvc status` calls it up to date.
+    """
+    from groundreel.inspection import check_and_print
+
+    if not check_and_print(_project_root(), repair):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--no-check", is_flag=True, help="Only show the record; do not read the files to see what changed since.")
+@_one_line_errors
+def explain(file: Path, no_check: bool) -> None:
+    """Show the chain that made FILE: stages, parameters, code and inputs, back to commits and your own data."""
+    from groundreel.inspection import print_lineage
+
+    print_lineage(_project_root(), file, not no_check)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
 import click
 
+from flows.run import Wishes
 from flows.stage_run import FAILED, SKIPPED, Outcome
 
 
@@ -30,28 +30,38 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def run_and_print(root: Path, targets: Sequence[str], pool_jobs: tuple[str, ...], keep_going: bool, force: bool) -> int:
-    """The exit code of a local run: 0, 1 if a stage failed, 130 if it was interrupted."""
-    from flows.local_run import run_locally
-    from flows.pools import read_limits
-
-    limits = read_limits(pool_jobs)
+def interruptible(run: Callable[[], int]) -> int:
+    """The exit code of a run; 130 if Ctrl-C or SIGTERM ended it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    started = time.monotonic()
     try:
-        outcomes = run_locally(
-            root, targets, limits=limits, keep_going=keep_going, force=force, tell=print_line, done=print_outcome
-        )
+        return run()
     except KeyboardInterrupt:
         click.echo("interrupted; what is finished is in the cache, and the next run goes on from there", err=True)
         return 130
-    return print_summary(outcomes, time.monotonic() - started, again(targets))
 
 
-def again(targets: Sequence[str]) -> str:
-    """The command that goes on after a failure."""
-    return " ".join(["groundreel run", *targets, *(["--local"] if "--local" in sys.argv else [])])
+def run_local(root: Path, targets: Sequence[str], wishes: Wishes) -> int:
+    """The exit code of a run without Prefect: 0, or 1 if a stage failed."""
+    from flows.local_run import run_locally
+
+    started = time.monotonic()
+    outcomes = run_locally(root, targets, wishes, tell=print_line, done=print_outcome)
+    return print_summary(outcomes, time.monotonic() - started, " ".join(["groundreel run --local", *targets]))
+
+
+def run_with_prefect(root: Path, targets: Sequence[str], wishes: Wishes) -> int:
+    """The exit code of a run through Prefect: 0, or 1 if a stage failed. Prefect's log is on standard error."""
+    from flows.pipeline import run_pipeline
+
+    failure = run_pipeline(root, wishes, targets)
+    if failure is None:
+        return 0
+    click.echo(f"groundreel: {failure}", err=True)
+    click.echo(
+        f"what is finished is kept; mend the cause and go on with `{' '.join(['groundreel run', *targets])}`", err=True
+    )
+    return 1
 
 
 def print_line(stage: str, line: str) -> None:

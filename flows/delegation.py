@@ -1,0 +1,106 @@
+"""A stage given to a work pool: asked for, watched, and cancelled with the run that asked."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.deployments import run_deployment
+from prefect.states import Cancelling
+from pydantic import BaseModel, ConfigDict
+
+from flows.command import Tell
+from flows.dvc_remote import adopt, send_inputs
+from flows.errors import RunError
+from flows.graph import StageSpec
+from flows.prefect_server import why_waiting
+from flows.run import Run, Wishes
+from flows.stage_run import Outcome
+
+_POLL_S = 1.0
+_TELL_AFTER_S, _TELL_EVERY_S = 5.0, 60.0
+_SERVER_AWAY_S = 600.0
+
+Stopped = Callable[[], bool]
+
+
+class Delegation(BaseModel):
+    """What a worker must know of the run. `lock` is the lock file's text for workers on other machines, else None."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    root: str
+    commit: str
+    logs: str
+    force: bool
+    lock: str | None
+
+
+def entry_file(logs: Path, stage: str) -> Path:
+    """Where a worker on this machine leaves what the lock file should say of a stage."""
+    return logs / f"{stage}.entry.json"
+
+
+def delegate(client: SyncPrefectClient, run: Run, stage: StageSpec, wishes: Wishes, stopped: Stopped, tell: Tell) -> Outcome:
+    """Runs a stage by the deployment `stage/POOL` and takes over its result.
+
+    Raises:
+        RunError: the stage failed, its worker was lost, or the run was stopped.
+    """
+    started = time.monotonic()
+    asked = Delegation(
+        root=str(run.root),
+        commit=run.snapshot.commit,
+        logs=str(run.logs),
+        force=wishes.force,
+        lock=send_inputs(run, stage) if wishes.remote_workers else None,
+    )
+    parameters = {"stage": stage.name, "delegation": asked.model_dump()}
+    name = f"stage/{stage.meta.pool}"
+    flow_run = cast(FlowRun, run_deployment(name, parameters=parameters, timeout=0, as_subflow=True))
+    state = _wait(client, flow_run.id, stage.meta.pool, stopped, tell)
+    if not state.is_completed():
+        raise RunError(_failure(stage, state))
+    entry = adopt(run, stage) if wishes.remote_workers else json.loads(entry_file(run.logs, stage.name).read_text("utf-8"))
+    return Outcome(stage.name, state.name or "", time.monotonic() - started, entry=entry)
+
+
+def _wait(client: SyncPrefectClient, flow_run: UUID, pool: str, stopped: Stopped, tell: Tell) -> State[None]:
+    """The final state of a flow run; tells now and then what it waits for."""
+    seen = time.monotonic()
+    tell_at = seen + _TELL_AFTER_S
+    while True:
+        try:
+            state = client.read_flow_run(flow_run).state
+            seen = time.monotonic()
+            if state is not None and state.is_final():
+                return state
+            if stopped():
+                client.set_flow_run_state(flow_run, Cancelling(), force=True)
+                raise RunError("stopped")
+            if seen > tell_at and state is not None and (state.is_scheduled() or state.is_pending()):
+                tell_at = seen + _TELL_EVERY_S
+                tell(f"waiting: {why_waiting(client, pool)}")
+        except httpx.HTTPError as error:
+            if stopped() or time.monotonic() - seen > _SERVER_AWAY_S:
+                raise RunError(f"the Prefect server went away: {error}; start it and run again") from None
+        time.sleep(_POLL_S)
+
+
+def _failure(stage: StageSpec, state: State) -> str:
+    pool = stage.meta.pool
+    if state.is_crashed():
+        return (
+            f"{stage.name}: its run on the pool {pool} was lost ({state.message}); "
+            f"see that a worker is up: `prefect worker start --pool {pool}`"
+        )
+    if state.is_cancelled():
+        return f"{stage.name}: its run on the pool {pool} was cancelled"
+    return str(state.message or f"{stage.name}: failed on the pool {pool}")

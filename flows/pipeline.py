@@ -1,0 +1,144 @@
+"""The Prefect flow: one task per stage of `dvc.yaml`, in place for the pool `cpu`, by deployment for every other pool."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from prefect import Task, flow, get_run_logger
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture, wait
+from prefect.states import Cancelled, Completed, Failed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from flows.artifacts import publish_artifacts
+from flows.command import CommandRunner
+from flows.delegation import delegate
+from flows.dvc_remote import check_remote
+from flows.errors import RunError
+from flows.graph import StageSpec
+from flows.pools import Pools
+from flows.prefect_server import check_pools, connected
+from flows.run import Run, Wishes, open_run
+from flows.stage_run import FAILED, SKIPPED, Outcome, run_stage
+
+IN_PLACE = "cpu"
+# a task that waits for room holds a thread; `Pools` limits what runs
+_THREADS = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=1000))
+
+
+class _Walk:
+    """One run of the DAG: what its tasks share."""
+
+    def __init__(self, client: SyncPrefectClient, run: Run, wishes: Wishes) -> None:
+        self._client, self._run, self._wishes = client, run, wishes
+        self._pools = Pools(run.graph, wishes.limits)
+        self._outcomes: dict[str, Outcome] = {}
+        self.runner = CommandRunner()
+
+    def _stage(self, stage: StageSpec) -> State[None]:
+        """The body of a stage's task."""
+        failed = any(outcome.state == FAILED for outcome in self._outcomes.values())
+        if self.runner.stopped or (failed and not self._wishes.keep_going):
+            return Cancelled(name=SKIPPED, message="another stage failed")
+        try:
+            outcome = self._here(stage) if stage.meta.pool == IN_PLACE else self._elsewhere(stage)
+        except RunError as error:
+            self._outcomes[stage.name] = Outcome(stage.name, FAILED, reason=str(error))
+            raise
+        self._outcomes[stage.name] = outcome
+        return Completed(name=outcome.state, message=f"{outcome.seconds:.1f} s")
+
+    def _here(self, stage: StageSpec) -> Outcome:
+        run = self._run
+        with self._pools.place(stage) as variables:
+            return run_stage(
+                run.project,
+                self.runner,
+                stage.name,
+                run.log(stage.name),
+                get_run_logger().info,
+                force=self._wishes.force,
+                environment=variables,
+            )
+
+    def _elsewhere(self, stage: StageSpec) -> Outcome:
+        return delegate(self._client, self._run, stage, self._wishes, lambda: self.runner.stopped, get_run_logger().info)
+
+    def submit_all(self) -> list[PrefectFuture[State[None]]]:
+        """All stages as tasks that wait for the stages before them."""
+        futures: dict[str, PrefectFuture[State[None]]] = {}
+        for stage in self._run.graph:
+            body: Task[..., State[None]] = Task(
+                self._stage, name=stage.name, task_run_name=stage.name, retries=stage.meta.retries, persist_result=False
+            )
+            futures[stage.name] = body.submit(stage, wait_for=[futures[name] for name in stage.upstream])
+        return list(futures.values())
+
+    def outcomes(self) -> list[Outcome]:
+        """How every stage ended."""
+        skipped = "a stage failed"
+        return [self._outcomes.get(stage.name, Outcome(stage.name, SKIPPED, reason=skipped)) for stage in self._run.graph]
+
+
+@flow(name="pipeline", persist_result=False, task_runner=_THREADS)
+def pipeline(
+    targets: Sequence[str] = (),
+    keep_going: bool = False,
+    force: bool = False,
+    remote_workers: bool = False,
+    pool_jobs: Mapping[str, int] | None = None,
+    wait_for_others: bool = True,
+) -> State[None]:
+    """Brings stages, and all that they need, up to date.
+
+    Args:
+        targets: stages or systems of `dvc.yaml`; everything if empty.
+        keep_going: after a failure, go on with stages that do not need the failed one.
+        force: run stages even if nothing changed.
+        remote_workers: workers are on other machines; inputs and results travel through the default DVC remote.
+        pool_jobs: stages at a time of the pool `cpu`, which run in place; by default as many as cores.
+        wait_for_others: wait if another run is at work in the same clone, instead of failing.
+    """
+    with connected() as client, open_run(Path.cwd(), targets, wait=wait_for_others) as run:
+        check_pools(client, {stage.meta.pool for stage in run.graph} - {IN_PLACE})
+        if remote_workers:
+            check_remote(run.project)
+        walk = _Walk(client, run, Wishes(keep_going, force, remote_workers, pool_jobs or {}))
+        try:
+            wait(walk.submit_all())
+        except BaseException:
+            walk.runner.stop()
+            raise
+        outcomes = walk.outcomes()
+        run.finish(outcomes)
+        publish_artifacts(run, outcomes)
+    return final_state(outcomes)
+
+
+def final_state(outcomes: Sequence[Outcome]) -> State[None]:
+    """The flow's end: failed with all reasons, or completed with the number of stages in each state."""
+    reasons = [outcome.reason for outcome in outcomes if outcome.state == FAILED]
+    if reasons:
+        return Failed(message="; ".join(reasons))
+    counts = Counter(outcome.state for outcome in outcomes)
+    return Completed(message=", ".join(f"{number} {state.lower()}" for state, number in counts.items()))
+
+
+def run_pipeline(root: Path, wishes: Wishes, targets: Sequence[str]) -> str | None:
+    """Runs the flow in this process; why it failed, or None."""
+    with connected(), contextlib.chdir(root):
+        state = pipeline(
+            targets=list(targets),
+            keep_going=wishes.keep_going,
+            force=wishes.force,
+            remote_workers=wishes.remote_workers,
+            pool_jobs=dict(wishes.limits),
+            wait_for_others=False,
+            return_state=True,
+        )
+    return None if state.is_completed() else str(state.message)
