@@ -6,7 +6,9 @@ and the lock on the repository against other processes, for which it waits.
 
 from __future__ import annotations
 
+import errno
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +50,24 @@ class _RunCache(StageCache):  # type: ignore[misc]
         stage = create_stage(PipelineStage, repo=self.repo, path=path, cmd=cache["cmd"], wdir=wdir, outs=outs)
         StageLoader.fill_from_lock(stage, cache)
         return stage
+
+
+@contextmanager
+def one_line_errors(what: str) -> Iterator[None]:
+    """Turns failures of DVC and of the disk into one line that begins with `what`."""
+    try:
+        yield
+    except (DvcException, OSError, sqlite3.Error) as error:
+        room = "; make room, then run again" if _is_full(error) else ""
+        raise RunError(f"{what}: {one_line(error)}{room}") from error
+
+
+def _is_full(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__
+    return False
 
 
 class DvcProject:
@@ -125,11 +145,8 @@ class DvcProject:
 
     def changes(self, name: str) -> list[str]:
         """Why a stage would run, as short phrases; empty if it is up to date."""
-        with self.exclusively():
-            try:
-                found = self.stages[name].status()
-            except DvcException as error:
-                raise RunError(f"{name}: {one_line(error)}") from error
+        with self.exclusively(), one_line_errors(name):
+            found = self.stages[name].status()
         reasons: list[str] = []
         for entry in next(iter(found.values()), []):
             if isinstance(entry, str):
@@ -149,7 +166,7 @@ class DvcProject:
     def shared_config(self) -> dict[str, Any]:
         """DVC settings for another workspace that uses this one's cache, by links."""
         kept = {name: section for name, section in self.repo.config.items() if name in ("core", "remote")}
-        return {**kept, "cache": {"dir": str(self.cache_folder()), "type": ["reflink", "hardlink", "copy"]}}
+        return {**kept, "cache": {"dir": str(self.cache_folder()), "type": ["hardlink", "copy"]}}
 
     def close(self) -> None:
         """Releases the databases."""

@@ -12,24 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dvc.exceptions import DvcException
 from filelock import FileLock
 
-from flows.dvc_project import DvcProject, one_line
+from flows.dvc_project import DvcProject, one_line_errors
 from flows.dvc_stage_run import Commands, begin, lock_entry
 from flows.errors import RunError, UsageError
 from flows.git import git, has_commit
 from flows.graph import StageSpec
 from flows.run import Run
 from flows.workspace import RUNS_FOLDER, SNAPSHOT_REF, make_workspace, share_with
-
-
-@contextmanager
-def _one_line_errors(what: str) -> Iterator[None]:
-    try:
-        yield
-    except DvcException as error:
-        raise RunError(f"{what}: {one_line(error)}") from error
 
 
 def check_remote(project: DvcProject) -> None:
@@ -59,7 +50,7 @@ def _push(project: DvcProject, name: str, entry: dict[str, Any]) -> None:
 
 def send_inputs(run: Run, stage: StageSpec) -> str:
     """Sends what the stages before `stage` made, and the frozen commit; returns the lock file's text for the worker."""
-    with run.project.exclusively(), _one_line_errors(f"{stage.name}: sending inputs"):
+    with run.project.exclusively(), one_line_errors(f"{stage.name}: sending inputs"):
         entries = {name: lock_entry(run.project, name) for name in stage.upstream}
         for name, entry in entries.items():
             _push(run.project, name, entry)
@@ -70,7 +61,7 @@ def send_inputs(run: Run, stage: StageSpec) -> str:
 
 def adopt(run: Run, stage: StageSpec) -> dict[str, Any]:
     """Takes a worker's result over, by its run-cache entry; the stage's entry for the lock file."""
-    with run.project.exclusively(), _one_line_errors(f"{stage.name}: fetching the result"):
+    with run.project.exclusively(), one_line_errors(f"{stage.name}: fetching the result"):
         run.project.repo.stage_cache.pull(None)
         if isinstance(begin(run.project, stage.name, pull=True), Commands):
             raise RunError(f"{stage.name}: the worker's result is not in the DVC remote, or was made from other inputs")
@@ -97,7 +88,7 @@ def remote_workspace(clone: Path, stage: str, commit: str, lock: str) -> Iterato
 
 
 def _fetch_inputs(project: DvcProject, name: str) -> None:
-    with project.exclusively(), _one_line_errors(f"{name}: fetching inputs"):
+    with project.exclusively(), one_line_errors(f"{name}: fetching inputs"):
         before = project.graph[name].upstream
         stages = [_as_cached(project, other, lock_entry(project, other)) for other in before]
         project.repo.cloud.pull(_objects(stages))
@@ -109,6 +100,6 @@ def _fetch_inputs(project: DvcProject, name: str) -> None:
 
 def publish_results(project: DvcProject, name: str) -> None:
     """On the worker: sends the outputs and the run-cache entry."""
-    with project.exclusively(), _one_line_errors(f"{name}: sending results"):
+    with project.exclusively(), one_line_errors(f"{name}: sending results"):
         _push(project, name, lock_entry(project, name))
         project.repo.stage_cache.push(None)

@@ -7,19 +7,15 @@ the run cache.
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dvc.exceptions import DvcException
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.run import _enforce_cmd_list, _make_cmd, get_executable, prepare_kwargs
 from dvc.stage.serialize import to_single_stage_lockfile
 
-from flows.dvc_project import DvcProject, one_line
+from flows.dvc_project import DvcProject, one_line_errors
 from flows.errors import RunError
 from flows.graph import StageSpec
 
@@ -36,23 +32,6 @@ class Commands:
     folder: str
     environment: dict[str, str]
     inputs: Hashes
-
-
-@contextmanager
-def _one_line_errors(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (DvcException, OSError) as error:
-        room = "; make room, then run again" if _is_full(error) else ""
-        raise RunError(f"{name}: {one_line(error)}{room}") from error
-
-
-def _is_full(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__cause__
-    return False
 
 
 def _bring_back(stage: Any) -> bool:
@@ -92,7 +71,7 @@ def begin(project: DvcProject, name: str, *, force: bool = False, pull: bool = F
     Raises:
         RunError: an input is missing or unreadable, or the disk is full.
     """
-    with project.exclusively(), _one_line_errors(name):
+    with project.exclusively(), one_line_errors(name):
         stage = project.stages[name]
         if not force and not stage.changed_stage() and not stage.changed_deps() and _bring_back(stage):
             return UNCHANGED
@@ -116,7 +95,7 @@ def record(project: DvcProject, name: str, before: Commands) -> None:
     Raises:
         RunError: an input moved since `begin`, so that nothing is recorded; an output is missing; the disk is full.
     """
-    with project.exclusively(), _one_line_errors(name):
+    with project.exclusively(), one_line_errors(name):
         stage = project.stages[name]
         after = _input_hashes(stage, fresh=True)
         moved = [path for path, value in after.items() if value != before.inputs.get(path)]
@@ -141,7 +120,7 @@ def bring_outputs(project: DvcProject, spec: StageSpec, entry: dict[str, Any]) -
     Raises:
         RunError: an object is not in the cache, or the disk is full.
     """
-    with project.exclusively(), _one_line_errors(spec.name):
+    with project.exclusively(), one_line_errors(spec.name):
         stage = project.repo.stage_cache._create_stage(entry, wdir=os.fspath(project.root / spec.folder))
         for out in stage.outs:
             if project.relative(out.fs_path) not in spec.uncached:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
+from pydantic import BaseModel, Field, TypeAdapter
 
 from flows.errors import UsageError
 
@@ -82,20 +82,23 @@ def _ignored(rules: list[tuple[Path, GitIgnoreSpec]], path: str, ending: str = "
     return any(spec.match_file(os.path.relpath(path, place) + ending) for place, spec in rules)
 
 
+class _Member(BaseModel):
+    md5: str = Field(pattern=r"^[0-9a-f]{32}$")
+    relpath: str
+
+
+_MEMBERS = TypeAdapter(list[_Member])
+
+
 def read_listing(path: Path) -> dict[str, str]:
     """The files of a folder by its object in the cache: relative name to hash.
 
     Raises:
-        ValueError: the object is not such a listing.
+        ValueError: the object is not such a listing, or a name leads out of the folder.
         OSError: it cannot be read.
     """
-    entries = json.loads(path.read_bytes())
-    if not isinstance(entries, list):
-        raise ValueError("not a list")
-    listing = {}
-    for entry in entries:
-        name, md5 = (entry.get("relpath"), entry.get("md5")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(name, str) or not re.fullmatch(r"[0-9a-f]{32}", str(md5)) or ".." in name.split("/") or name[:1] == "/":
-            raise ValueError(f"not a file's entry: {str(entry)[:60]}")
-        listing[name] = str(md5)
-    return listing
+    members = {member.relpath: member.md5 for member in _MEMBERS.validate_json(path.read_bytes())}
+    outside = next((name for name in members if name.startswith("/") or ".." in name.split("/")), None)
+    if outside is not None:
+        raise ValueError(f"{outside} leads out of the folder")
+    return members

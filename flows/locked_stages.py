@@ -44,7 +44,7 @@ class _DeclaredStage(BaseModel):
     outs: list[str | dict[str, Any]] = []
     metrics: list[str | dict[str, Any]] = []
     plots: list[str | dict[str, Any]] = []
-    do: dict[str, Any] = {}
+    do: _DeclaredStage | None = None
 
 
 class _Pipeline(BaseModel):
@@ -76,6 +76,11 @@ class LockedStage:
         return out.md5 is not None and not any(fnmatchcase(out.path, pattern) for pattern in self.uncached)
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether two paths are the same or one is in the other."""
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
 def locked_stages(root: Path) -> list[LockedStage]:
     """All stages that the lock files of the project record, the root's first; those that `dvc.yaml` dropped are left out.
 
@@ -95,7 +100,7 @@ def committed_stages(root: Path) -> list[LockedStage]:
 
 def _committed(root: Path, folder: str) -> list[LockedStage]:
     try:
-        return _stages(root, folder, git(root, "show", f"HEAD:./{posixpath.join(folder, 'dvc.lock')}"))
+        return [*_stages(root, folder, git(root, "show", f"HEAD:./{posixpath.join(folder, 'dvc.lock')}"))]
     except (RunError, UsageError):
         return []
 
@@ -124,7 +129,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def _read(path: Path, text: str, model: type[Model]) -> Model:
     """Raises UsageError: merge conflict, not YAML, or not of the right form; one line with the place."""
-    conflict = next((number for number, line in enumerate(text.splitlines(), 1) if re.match(r"<{7} |>{7} |={7}$", line)), 0)
+    conflict = next((number for number, line in enumerate(text.splitlines(), 1) if re.match(r"<{7} |>{7} ", line)), 0)
     if conflict:
         name = path.name
         mend = f"take one side (`git checkout --ours {name}` or `--theirs {name}` in {path.parent}), then `dvc repro`"
@@ -149,8 +154,8 @@ def _stages(root: Path, folder: str, lock_text: str) -> Iterator[LockedStage]:
         template = declared.get(name.partition("@")[0])
         if template is None:
             continue
-        shape = _DeclaredStage.model_validate(template.do) if template.do else template
-        at = _placed(posixpath.join(folder, shape.wdir))
+        template = template.do or template
+        at = _placed(posixpath.join(folder, template.wdir))
         yield LockedStage(
             address=f"{pipeline_file}:{name}" if folder else name,
             lock_file=lock_file,
@@ -158,7 +163,7 @@ def _stages(root: Path, folder: str, lock_text: str) -> Iterator[LockedStage]:
             deps=tuple(Entry(path=at(entry.path), md5=entry.md5) for entry in stage.deps),
             params={at(file): values for file, values in stage.params.items()},
             outs=tuple(Entry(path=at(entry.path), md5=entry.md5) for entry in stage.outs),
-            uncached=tuple(at(pattern) for pattern in _uncached(shape)),
+            uncached=tuple(at(pattern) for pattern in _uncached(template)),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.dvc_lock_file import write_lock_file
-from flows.dvc_project import DvcProject
+from flows.dvc_project import DvcProject, one_line_errors
 from flows.dvc_stage_run import bring_outputs
 from flows.errors import RunError
 from flows.graph import Graph
@@ -28,7 +28,7 @@ def bring_results(root: Path, workspace: Path, graph: Graph, snapshot: Snapshot,
     finished = [outcome for outcome in outcomes if outcome.succeeded]
     if not finished:
         return
-    with DvcProject(root) as project, project.exclusively():
+    with DvcProject(root) as project, project.exclusively(), one_line_errors("bringing the results into the tree"):
         if head_commit(root) != snapshot.head or lock_bytes(root) != snapshot.lock:
             raise RunError(
                 f"{root}: the commit or dvc.lock changed during the run, so nothing was brought into the tree; "

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.command import CommandRunner, Tell
-from flows.dvc_project import DvcProject
+from flows.dvc_project import DvcProject, one_line_errors
 from flows.dvc_stage_run import RAN, Commands, begin, lock_entry, record
 from flows.errors import RunError
 
@@ -63,7 +63,8 @@ def run_stage(
     started = time.monotonic()
     begun = begin(project, name, force=force, pull=pull)
     if isinstance(begun, Commands):
-        _run_commands(project, runner, name, begun, log, tell, environment or {})
+        with one_line_errors(name):
+            _run_commands(project, runner, name, begun, log, tell, environment or {})
         record(project, name, begun)
     state = RAN if isinstance(begun, Commands) else begun
     return Outcome(name, state, time.monotonic() - started, entry=lock_entry(project, name))

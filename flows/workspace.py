@@ -97,6 +97,7 @@ def make_workspace(root: Path, folder: Path, commit: str) -> None:
     if _is_worktree(folder):
         git(folder, "checkout", "--quiet", "--detach", "--force", commit)
         git(folder, "clean", "--quiet", "-fd")
+        (folder / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)  # left by a killed run; nobody else works here
     else:
         if folder.exists():
             shutil.rmtree(folder)
