@@ -6,7 +6,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: help run test lint bench sprite-models constraints clean
+.PHONY: help run test lint bench pull-request sprite-models constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -40,6 +40,9 @@ test: lint  ## environment, ruff, mypy strict, and all tests
 
 bench: $(VENV)/.installed-dev  ## ratios against a baseline in the same run; fails on a miss
 	python -m benchmarks.run
+
+pull-request: $(VENV)/.installed-dev  ## what a pull request is judged by, against origin/main
+	python -m flows.pull_request.check
 
 sprite-models: $(VENV)/.installed  ## rebuild models/sprite from its seed (hours)
 	cp models/sprite/dvc.yaml models/sprite/.frozen

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.graph import Graph
+from flows.dag_picture import draw_dag
 from flows.metrics import changed_metrics, read_metrics
 from flows.run import Run
 from flows.stage_run import Outcome
@@ -22,7 +22,8 @@ def publish_artifacts(run: Run, outcomes: Sequence[Outcome]) -> None:
         {"stage": end.stage, "state": end.state, "seconds": round(end.seconds, 1), "why": end.reason} for end in outcomes
     ]
     create_table_artifact(rows, key="stages", description="How every stage ended")
-    create_markdown_artifact(f"```mermaid\n{mermaid(run.graph, outcomes)}\n```", key="dag", description="The DAG")
+    picture = _inline("DAG", "image/svg+xml", draw_dag(run.graph, outcomes).encode())
+    create_markdown_artifact(picture, key="dag", description="The DAG and how every stage ended")
     files = [path for stage in run.graph for path in stage.metrics]
     metrics = [{"metric": name, "value": str(value)} for name, value in read_metrics(run.root, files).items()]
     create_table_artifact(metrics, key="metrics", description="Metrics in the tree after the run")
@@ -35,16 +36,8 @@ def publish_artifacts(run: Run, outcomes: Sequence[Outcome]) -> None:
     create_markdown_artifact(previews(run.root, figures), key="previews", description="Figures and pages of the run")
 
 
-def mermaid(graph: Graph, outcomes: Sequence[Outcome] = ()) -> str:
-    """The DAG as a Mermaid flowchart, with pools and, if given, how the stages ended."""
-    ends = {end.stage: f"<br/>{end.state}" for end in outcomes}
-    number = {stage.name: f"s{index}" for index, stage in enumerate(graph)}
-    lines = ["flowchart TD"]
-    lines += [f'  {number[stage.name]}["{stage.name}<br/>{stage.meta.pool}{ends.get(stage.name, "")}"]' for stage in graph]
-    lines += [
-        f"  {number[before]} --> {number[stage.name]}" for stage in graph for before in stage.upstream if before in number
-    ]
-    return "\n".join(lines)
+def _inline(name: str, kind: str, data: bytes) -> str:
+    return f"![{name}](data:{kind};base64,{base64.b64encode(data).decode()})"
 
 
 def previews(root: Path, figures: Sequence[Path]) -> str:
@@ -52,8 +45,7 @@ def previews(root: Path, figures: Sequence[Path]) -> str:
     parts = []
     for path in figures:
         if path.is_file() and path.stat().st_size <= _LARGEST_PREVIEW_BYTES:
-            data = base64.b64encode(path.read_bytes()).decode()
-            parts.append(f"### {path.relative_to(root)}\n![{path.stem}](data:image/png;base64,{data})")
+            parts.append(f"### {path.relative_to(root)}\n{_inline(path.stem, 'image/png', path.read_bytes())}")
     page = root / "reports" / "index.html"
     if page.is_file():
         parts.append(f"The report: [{page}]({page.as_uri()})")

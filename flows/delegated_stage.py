@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from flows.command import CommandRunner
 from flows.delegation import Delegation, entry_file
@@ -54,6 +54,8 @@ def stage(stage: str, delegation: Delegation) -> State[None]:
                 entry_file(logs, stage).write_text(json.dumps(outcome.entry), encoding="utf-8")
             else:
                 publish_results(project, stage)
+    except RunError as error:
+        return Failed(message=str(error))
     except BaseException:
         runner.stop()
         raise

@@ -19,14 +19,16 @@ from flows.artifacts import publish_artifacts
 from flows.command import CommandRunner
 from flows.delegation import delegate
 from flows.dvc_remote import check_remote
-from flows.errors import RunError
+from flows.errors import RunError, UsageError
 from flows.graph import StageSpec
 from flows.pools import Pools
 from flows.prefect_server import check_pools, connected
 from flows.run import Run, Wishes, open_run
 from flows.stage_run import FAILED, SKIPPED, Outcome, run_stage
+from flows.walk import attempt_stage
 
 IN_PLACE = "cpu"
+REFUSED = "Refused"
 # a task that waits for room holds a thread; `Pools` limits what runs
 _THREADS = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=1000))
 
@@ -45,17 +47,15 @@ class _Walk:
         failed = any(outcome.state == FAILED for outcome in self._outcomes.values())
         if self.runner.stopped or (failed and not self._wishes.keep_going):
             return Cancelled(name=SKIPPED, message="another stage failed")
-        try:
-            outcome = self._here(stage) if stage.meta.pool == IN_PLACE else self._elsewhere(stage)
-        except RunError as error:
-            self._outcomes[stage.name] = Outcome(stage.name, FAILED, reason=str(error))
-            raise
+        outcome = attempt_stage(self._here if stage.meta.pool == IN_PLACE else self._elsewhere, stage, {})
         self._outcomes[stage.name] = outcome
+        if outcome.state == FAILED:
+            return Failed(message=outcome.reason)
         return Completed(name=outcome.state, message=f"{outcome.seconds:.1f} s")
 
-    def _here(self, stage: StageSpec) -> Outcome:
+    def _here(self, stage: StageSpec, environment: Mapping[str, str]) -> Outcome:
         run = self._run
-        with self._pools.place(stage) as variables:
+        with self._pools.place(stage) as cards:
             return run_stage(
                 run.project,
                 self.runner,
@@ -63,19 +63,17 @@ class _Walk:
                 run.log(stage.name),
                 get_run_logger().info,
                 force=self._wishes.force,
-                environment=variables,
+                environment={**environment, **cards},
             )
 
-    def _elsewhere(self, stage: StageSpec) -> Outcome:
+    def _elsewhere(self, stage: StageSpec, environment: Mapping[str, str]) -> Outcome:
         return delegate(self._client, self._run, stage, self._wishes, lambda: self.runner.stopped, get_run_logger().info)
 
     def submit_all(self) -> list[PrefectFuture[State[None]]]:
         """All stages as tasks that wait for the stages before them."""
         futures: dict[str, PrefectFuture[State[None]]] = {}
         for stage in self._run.graph:
-            body: Task[..., State[None]] = Task(
-                self._stage, name=stage.name, task_run_name=stage.name, retries=stage.meta.retries, persist_result=False
-            )
+            body: Task[..., State[None]] = Task(self._stage, name=stage.name, task_run_name=stage.name, persist_result=False)
             futures[stage.name] = body.submit(stage, wait_for=[futures[name] for name in stage.upstream])
         return list(futures.values())
 
@@ -104,20 +102,29 @@ def pipeline(
         pool_jobs: stages at a time of the pool `cpu`, which run in place; by default as many as cores.
         wait_for_others: wait if another run is at work in the same clone, instead of failing.
     """
-    with connected() as client, open_run(Path.cwd(), targets, wait=wait_for_others) as run:
-        check_pools(client, {stage.meta.pool for stage in run.graph} - {IN_PLACE})
-        if remote_workers:
-            check_remote(run.project)
-        walk = _Walk(client, run, Wishes(keep_going, force, remote_workers, pool_jobs or {}))
-        try:
-            wait(walk.submit_all())
-        except BaseException:
-            walk.runner.stop()
-            raise
-        outcomes = walk.outcomes()
-        run.finish(outcomes)
-        publish_artifacts(run, outcomes)
+    wishes = Wishes(keep_going, force, remote_workers, pool_jobs or {})
+    try:
+        with connected() as client, open_run(Path.cwd(), targets, wait=wait_for_others) as run:
+            outcomes = _walk(client, run, wishes)
+            publish_artifacts(run, outcomes)
+    except (RunError, UsageError) as error:
+        return Failed(name=REFUSED if isinstance(error, UsageError) else None, message=str(error))
     return final_state(outcomes)
+
+
+def _walk(client: SyncPrefectClient, run: Run, wishes: Wishes) -> list[Outcome]:
+    check_pools(client, {stage.meta.pool for stage in run.graph} - {IN_PLACE})
+    if wishes.remote_workers:
+        check_remote(run.project)
+    walk = _Walk(client, run, wishes)
+    try:
+        wait(walk.submit_all())
+    except BaseException:
+        walk.runner.stop()
+        raise
+    outcomes = walk.outcomes()
+    run.finish(outcomes)
+    return outcomes
 
 
 def final_state(outcomes: Sequence[Outcome]) -> State[None]:
@@ -129,8 +136,13 @@ def final_state(outcomes: Sequence[Outcome]) -> State[None]:
     return Completed(message=", ".join(f"{number} {state.lower()}" for state, number in counts.items()))
 
 
-def run_pipeline(root: Path, wishes: Wishes, targets: Sequence[str]) -> str | None:
-    """Runs the flow in this process; why it failed, or None."""
+def run_pipeline(root: Path, wishes: Wishes, targets: Sequence[str]) -> None:
+    """Runs the flow in this process.
+
+    Raises:
+        RunError: stages failed.
+        UsageError: no server answers, or a target, a pool or the pipeline file is wrong.
+    """
     with connected(), contextlib.chdir(root):
         state = pipeline(
             targets=list(targets),
@@ -141,4 +153,5 @@ def run_pipeline(root: Path, wishes: Wishes, targets: Sequence[str]) -> str | No
             wait_for_others=False,
             return_state=True,
         )
-    return None if state.is_completed() else str(state.message)
+    if not state.is_completed():
+        raise (UsageError if state.name == REFUSED else RunError)(str(state.message))

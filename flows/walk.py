@@ -41,7 +41,7 @@ def walk(
         try:
             while state.waiting or state.running:
                 for stage, environment in state.ready():
-                    state.running[threads.submit(_attempts, work, stage, environment)] = stage
+                    state.running[threads.submit(attempt_stage, work, stage, environment)] = stage
                 if state.running:
                     for future in wait(state.running, return_when=FIRST_COMPLETED).done:
                         pools.give_back(state.running.pop(future))
@@ -80,11 +80,11 @@ class _Walk:
                     yield stage, environment
 
 
-def _attempts(work: Work, stage: StageSpec, environment: Mapping[str, str]) -> Outcome:
-    for attempt in range(stage.meta.retries + 1):
+def attempt_stage(work: Work, stage: StageSpec, environment: Mapping[str, str]) -> Outcome:
+    """How a stage ended, after as many attempts as its `meta` allows."""
+    for _ in range(stage.meta.retries + 1):
         try:
             return work(stage, environment)
         except RunError as error:
-            if attempt == stage.meta.retries:
-                return Outcome(stage.name, FAILED, reason=str(error))
-    raise AssertionError("unreachable")
+            failed = Outcome(stage.name, FAILED, reason=str(error))
+    return failed

@@ -11,6 +11,7 @@ from types import FrameType
 
 import click
 
+from flows.errors import RunError
 from flows.run import Wishes
 from flows.stage_run import FAILED, SKIPPED, Outcome
 
@@ -54,14 +55,18 @@ def run_with_prefect(root: Path, targets: Sequence[str], wishes: Wishes) -> int:
     """The exit code of a run through Prefect: 0, or 1 if a stage failed. Prefect's log is on standard error."""
     from flows.pipeline import run_pipeline
 
-    failure = run_pipeline(root, wishes, targets)
-    if failure is None:
-        return 0
-    click.echo(f"groundreel: {failure}", err=True)
-    click.echo(
-        f"what is finished is kept; mend the cause and go on with `{' '.join(['groundreel run', *targets])}`", err=True
-    )
-    return 1
+    try:
+        run_pipeline(root, wishes, targets)
+    except RunError as error:
+        click.echo(f"groundreel: {error}", err=True)
+        print_way_on(" ".join(["groundreel run", *targets]))
+        return 1
+    return 0
+
+
+def print_way_on(command: str) -> None:
+    """What to do after a failure."""
+    click.echo(f"what is finished is kept; mend the cause and go on with `{command}`", err=True)
 
 
 def print_line(stage: str, line: str) -> None:
@@ -85,5 +90,5 @@ def print_summary(outcomes: Sequence[Outcome], seconds: float, command: str) -> 
     for outcome in outcomes:
         if outcome.state == FAILED:
             click.echo(f"groundreel: {outcome.reason}", err=True)
-    click.echo(f"what is finished is kept; mend the cause and go on with `{command}`", err=True)
+    print_way_on(command)
     return 1
