@@ -6,7 +6,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: help run test lint bench pull-request sprite-models constraints clean
+.PHONY: help run test test-ray lint bench pull-request sprite-models constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -38,6 +38,10 @@ lint: $(VENV)/.installed-dev  ## ruff and mypy strict
 test: lint  ## environment, ruff, mypy strict, and all tests
 	pytest
 
+test-ray: $(VENV)/.installed-dev  ## tests of the Ray engine, with its extra
+	$(INSTALL) -e ".[ray]"
+	pytest -m ray
+
 bench: $(VENV)/.installed-dev  ## ratios against a baseline in the same run; fails on a miss
 	python -m benchmarks.run
 
@@ -53,7 +57,7 @@ sprite-models: $(VENV)/.installed  ## rebuild models/sprite from its seed (hours
 constraints:  ## renew constraints.txt with the newest versions that pyproject.toml allows
 	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	  $(PYTHON) -m venv "$$folder/venv"; \
-	  "$$folder/venv/bin/python" -m pip install -q -e ".[dev,prefect,llm]"; \
+	  "$$folder/venv/bin/python" -m pip install -q -e ".[dev,llm,ray]"; \
 	  { echo "# Exact versions that \`make run\` and \`make test\` install; \`make constraints\` renews this file."; \
 	    "$$folder/venv/bin/python" -m pip freeze --exclude-editable --exclude groundreel | sed 's/+cpu$$//' | grep -vE ' @ |^(nvidia-|triton)'; \
 	  } > constraints.txt

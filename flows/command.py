@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -37,22 +38,9 @@ class CommandRunner:
             tell: gets each line of output, without terminal control characters.
             timeout_s: seconds after which the command is ended; None for no limit.
         """
-        supervised = [sys.executable, "-I", "-S", str(_SUPERVISE), str(GRACE_S), *command]
-        with self._change:
-            if self.stopped:
-                return -15
-            process = subprocess.Popen(  # noqa: S603
-                supervised,
-                cwd=folder,
-                env=dict(environment),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
-            self._running.add(process)
+        process = self._start(command, folder, environment)
+        if process is None:
+            return -signal.SIGTERM
         late = threading.Event()
 
         def end_late() -> None:
@@ -75,6 +63,25 @@ class CommandRunner:
             with self._change:
                 self._running.discard(process)
         return None if late.is_set() else code
+
+    def _start(self, command: Sequence[str], folder: str, environment: Mapping[str, str]) -> subprocess.Popen[str] | None:
+        supervised = [sys.executable, "-I", "-S", str(_SUPERVISE), str(GRACE_S), *command]
+        with self._change:
+            if self.stopped:
+                return None
+            process = subprocess.Popen(  # noqa: S603
+                supervised,
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            self._running.add(process)
+        return process
 
     def stop(self) -> None:
         """Ends all commands and waits for none; `run` returns in the threads that called it."""

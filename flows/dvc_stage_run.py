@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dvc.stage.cache import RunCacheNotFoundError
@@ -44,10 +45,10 @@ def _bring_back(stage: Any) -> bool:
     return True
 
 
-def _restore(stage: Any, pull: bool) -> bool:
+def _restore(stage: Any) -> bool:
     """Whether an earlier run with the same command, inputs and parameters gave its outputs."""
     try:
-        stage.repo.stage_cache.restore(stage, pull=pull)
+        stage.repo.stage_cache.restore(stage)
     except RunCacheNotFoundError:
         return False
     stage.save(run_cache=_may_use_run_cache(stage))
@@ -59,26 +60,39 @@ def _may_use_run_cache(stage: Any) -> bool:
     return all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs)
 
 
-def begin(project: DvcProject, name: str, *, force: bool = False, pull: bool = False) -> str | Commands:
+def has_same_inputs(stage: Any) -> bool:
+    """Whether command, inputs and parameters are those of the lock file. If not, its outputs are forgotten.
+
+    Else a second attempt, after the new inputs were noted, would take the old outputs for theirs.
+    """
+    if not stage.changed_stage() and not stage.changed_deps():
+        return True
+    for out in stage.outs:
+        out.clear()
+    return False
+
+
+def begin(project: DvcProject, name: str, *, force: bool = False) -> str | Commands:
     """`UNCHANGED` or `CACHED` if the outputs are there now, else what to run; the old outputs are then gone.
 
     Args:
         project: the workspace; waits for its lock.
         name: the stage.
         force: run in any case.
-        pull: take objects that the run cache names from the default remote.
 
     Raises:
         RunError: an input is missing or unreadable, or the disk is full.
     """
     with project.exclusively(), one_line_errors(name):
         stage = project.stages[name]
-        if not force and not stage.changed_stage() and not stage.changed_deps() and _bring_back(stage):
+        if has_same_inputs(stage) and not force and _bring_back(stage):
             return UNCHANGED
         stage.remove_outs(ignore_remove=False, force=False)
-        if not force and _restore(stage, pull):
+        if not force and _restore(stage):
             return CACHED
         stage.save_deps()
+        for out in stage.outs:  # the user's tree may have empty folders that git does not bring into the workspace
+            Path(out.fs_path).parent.mkdir(parents=True, exist_ok=True)
         settings = prepare_kwargs(stage)
         shell = get_executable()
         commands = [_make_cmd(shell, command) for command in _enforce_cmd_list(stage.cmd)]

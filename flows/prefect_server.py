@@ -11,9 +11,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.errors import RunError, UsageError
-
-USUAL_URL = "http://127.0.0.1:4200/api"
-
+from flows.health import USUAL_URL
 
 @contextmanager
 def connected() -> Iterator[SyncPrefectClient]:

@@ -42,7 +42,6 @@ def run_stage(
     tell: Tell,
     *,
     force: bool = False,
-    pull: bool = False,
     environment: dict[str, str] | None = None,
 ) -> Outcome:
     """Brings one stage up to date; its inputs must be.
@@ -54,14 +53,13 @@ def run_stage(
         log: file for the output of the commands.
         tell: gets each line of output.
         force: run even if nothing changed.
-        pull: look for results in the default remote too.
         environment: variables for the commands, on top of this process's.
 
     Raises:
         RunError: the stage failed, with its last line, its log, and how to go on.
     """
     started = time.monotonic()
-    begun = begin(project, name, force=force, pull=pull)
+    begun = begin(project, name, force=force)
     if isinstance(begun, Commands):
         with one_line_errors(name):
             _run_commands(project, runner, name, begun, log, tell, environment or {})

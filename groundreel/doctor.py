@@ -29,7 +29,7 @@ class Finding:
 
 def examine(root: Path) -> list[Finding]:
     """All findings for the clone at `root`."""
-    checks = (_python, _packages, _tools, _disk, _parameters)
+    checks = (_python, _packages, _tools, _disk, _parameters, _runs)
     return [finding for check in checks for finding in check(root)]
 
 
@@ -91,6 +91,13 @@ def _disk(root: Path) -> Iterator[Finding]:
     level = "ok" if free >= _LEAST_FREE_BYTES else "warning"
     more = "" if level == "ok" else "; `dvc gc --workspace` removes results that params.yaml no longer names"
     yield Finding(level, "disk", f"{free / 1e9:.1f} GB free{more}")
+
+
+def _runs(root: Path) -> Iterator[Finding]:
+    from flows.health import examine_runs
+
+    if (root / ".dvc").is_dir():
+        yield from (Finding(*found) for found in examine_runs(root))
 
 
 def _parameters(root: Path) -> Iterator[Finding]:

@@ -54,6 +54,23 @@ def test_packages_do_not_know_each_other(folder: str, forbidden: set[str]) -> No
     assert wrong == {}
 
 
+def test_dvc_is_used_in_the_modules_named_after_it_only() -> None:
+    assert {
+        path.name for path, names in _imports("flows").items() if "dvc" in names and not path.name.startswith("dvc_")
+    } == set()
+
+
+def test_systems_have_their_deployment() -> None:
+    """`prefect.yaml` names systems, never stages; what is new in dvc.yaml needs a deployment only if its system is new."""
+    deployed = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    of_the_dag = {entry["name"]: entry["parameters"]["targets"] for entry in deployed if "parameters" in entry}
+    systems = {_module(stage).split(".")[1] for name, stage in STAGES if not stage.get("frozen")}
+    assert of_the_dag == {"everything": [], **{system: [system] for system in systems}}
+    pools = {stage["meta"]["pool"] for _, stage in STAGES} - {"cpu"}
+    assert {entry["name"] for entry in deployed if "parameters" not in entry} == pools
+    assert all(not schedule["active"] for entry in deployed for schedule in entry.get("schedules", []))
+
+
 @pytest.mark.parametrize(("name", "stage"), STAGES, ids=[name for name, _ in STAGES])
 def test_a_stage_lives_in_the_module_of_its_name(name: str, stage: dict[str, Any]) -> None:
     package, system, module = _module(stage).split(".")

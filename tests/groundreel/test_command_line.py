@@ -37,9 +37,14 @@ def call(*arguments: str) -> Result:
 
 def test_the_surface_is_frozen() -> None:
     assert {name: sorted(str(item.name) for item in command.params) for name, command in main.commands.items()} == {
+        "deploy": [],
         "doctor": [],
+        "explain": ["file", "no_check"],
+        "fsck": ["repair"],
+        "plan": ["targets"],
         "profile": ["name", "reset"],
         "report": ["out"],
+        "run": ["dry_run", "force", "keep_going", "local", "pool_jobs", "remote_workers", "targets"],
     }
 
 
