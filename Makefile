@@ -6,7 +6,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: help run test test-ray lint bench pull-request sprite-models constraints clean
+.PHONY: help run test test-server test-ray lint bench pull-request screenshot sprite-models constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -42,11 +42,17 @@ test-ray: $(VENV)/.installed-dev  ## tests of the Ray engine, with its extra
 	$(INSTALL) -e ".[ray]"
 	pytest -m ray
 
+test-server: $(VENV)/.installed-dev  ## kills and restarts Prefect servers, workers and flows (some minutes)
+	pytest -m server
+
 bench: $(VENV)/.installed-dev  ## ratios against a baseline in the same run; fails on a miss
 	python -m benchmarks.run
 
 pull-request: $(VENV)/.installed-dev  ## what a pull request is judged by, against origin/main
 	python -m flows.pull_request.check
+
+screenshot: $(VENV)/.installed-dev  ## the README's picture of a run in Prefect's UI; needs Chromium
+	python -m docs.screenshot
 
 sprite-models: $(VENV)/.installed  ## rebuild models/sprite from its seed (hours)
 	cp models/sprite/dvc.yaml models/sprite/.frozen

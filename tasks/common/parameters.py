@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -25,11 +25,20 @@ class Section(BaseModel):
 
 
 class Compute(Section):
-    """Where and in what precision models run, and how many shards at a time."""
+    """Where and in what precision models run, and how shards are mapped."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto takes the first accelerator found")
     dtype: Literal["float32", "float16", "bfloat16"] = Field(description="precision of model weights and activations")
     workers: int = Field(ge=1, le=256, description="processes per stage; results do not depend on it")
+    engine: Literal["processes", "ray"] = Field(description="what maps shards; results do not depend on it")
+    num_gpus: float = Field(ge=0, le=64, description="GPUs per worker with Ray, a part of one or a whole number")
+
+    @field_validator("num_gpus")
+    @classmethod
+    def _is_whole_above_one(cls, number: float) -> float:
+        if number > 1 and not number.is_integer():
+            raise ValueError("Ray gives a part of one GPU or whole ones")
+        return number
 
 
 Model = TypeVar("Model", bound=BaseModel)

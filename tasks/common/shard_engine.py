@@ -1,4 +1,4 @@
-"""Maps a function over shards in a process pool; finished shards survive kill -9 and are not done again.
+"""Maps a function over shards, in a process pool or with Ray; finished shards survive kill -9 and are not done again.
 
 A finished shard is a folder in a *part store*, named by the hash of all that decides its content (input, parameters,
 code) and renamed into place when complete. The store lies outside the stage's outputs, because DVC deletes those
@@ -25,10 +25,15 @@ from filelock import FileLock, Timeout
 
 from tasks.common.errors import StageError
 from tasks.common.files import complete, remove
+from tasks.common.parameters import Compute
 from tasks.common.progress import track
 from tasks.common.provenance import file_sha256
 
 _MANIFEST = "part.json"
+WORKER_DIED = (
+    "a worker died, killed or out of memory; run again: finished shards are kept. "
+    "If it dies again, lower compute.workers or the batch"
+)
 
 Work = Callable[[Any, Path], dict[str, Any]]
 """(payload, empty folder to write files into) -> statistics of the shard, as JSON values."""
@@ -84,7 +89,8 @@ def _read_part(job: Job, store: Path) -> Part | None:
     return Part(job.name, folder, manifest["statistics"]) if whole else None
 
 
-def _make_part(job: Job, work: Work, store: Path) -> Part:
+def make_part(job: Job, work: Work, store: Path) -> Part:
+    """Does one shard; it appears in the store whole or not at all."""
     target = store / job.key
     remove(target)
     with complete(target, folder=True) as folder:
@@ -112,15 +118,12 @@ def _start_worker() -> None:
 def _in_pool(jobs: Sequence[Job], work: Work, store: Path, workers: int) -> Iterator[Part]:
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
     try:
-        futures: list[Future[Part]] = [pool.submit(_make_part, job, work, store) for job in jobs]
+        futures: list[Future[Part]] = [pool.submit(make_part, job, work, store) for job in jobs]
         for future in as_completed(futures):
             yield future.result()
         pool.shutdown()
     except BrokenProcessPool:
-        raise StageError(
-            "a worker died, killed or out of memory; run again: finished shards are kept. "
-            "If it dies again, lower compute.workers or the batch"
-        ) from None
+        raise StageError(WORKER_DIED) from None
     finally:
         for child in multiprocessing.active_children():
             child.kill()
@@ -128,27 +131,35 @@ def _in_pool(jobs: Sequence[Job], work: Work, store: Path, workers: int) -> Iter
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def run_jobs(jobs: Sequence[Job], work: Work, store: Path, workers: int, what: str) -> list[Part]:
+def _made(jobs: Sequence[Job], work: Work, store: Path, compute: Compute) -> Iterator[Part]:
+    """Parts as they get done, in no order."""
+    if compute.engine == "ray" and jobs:
+        from tasks.common.shard_engine_ray import in_ray
+
+        return in_ray(jobs, work, store, compute)
+    if compute.workers == 1 or len(jobs) == 1:
+        return (make_part(job, work, store) for job in jobs)
+    return _in_pool(jobs, work, store, min(compute.workers, len(jobs) or 1))
+
+
+def run_jobs(jobs: Sequence[Job], work: Work, store: Path, compute: Compute, what: str) -> list[Part]:
     """Parts of all jobs, in the jobs' order; those already in the store are not done again.
 
     Args:
         jobs: one per shard, with distinct names.
         work: a function of a module (workers import it); writes plain files into the folder that it is given.
         store: the part store; parts that these jobs no longer need are removed at the end.
-        workers: processes; with one, the work is done in this process.
+        compute: the engine and the number of workers; one worker without Ray works in this process.
         what: noun for the progress line.
 
     Raises:
         StageError: a worker died, or another run holds the store.
+        UserError: Ray is asked for and not there, or cannot give what is asked.
     """
     with _locked(store):
         parts = {job.name: part for job in jobs if (part := _read_part(job, store))}
         waiting = [job for job in jobs if job.name not in parts]
-        if workers == 1 or len(waiting) == 1:
-            made: Iterator[Part] = (_make_part(job, work, store) for job in waiting)
-        else:
-            made = _in_pool(waiting, work, store, min(workers, len(waiting) or 1))
-        for part in track(made, what, len(waiting)):
+        for part in track(_made(waiting, work, store, compute), what, len(waiting)):
             parts[part.name] = part
         keys = {job.key for job in jobs}
         for folder in store.iterdir():

@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks.common.corpus_shards import SHARD_NAME
 from tasks.common.files import complete, link_or_copy, write_json
+from tasks.common.parameters import Compute
 from tasks.common.provenance import digest, file_sha256
 from tasks.common.quarantine import join_quarantines
 from tasks.common.shard_engine import Job, Part, Work, run_jobs
@@ -50,7 +51,7 @@ def map_files(
     payload: Callable[[Path], Any],
     made: dict[str, Any],
     store: Path,
-    workers: int,
+    compute: Compute,
     what: str,
 ) -> MappedFiles:
     """Runs `work` on every file, or takes its part from the store.
@@ -61,9 +62,9 @@ def map_files(
         payload: what a worker needs for one file.
         made: all that decides the result besides the file, see `provenance.made_by`.
         store: the part store.
-        workers: processes.
+        compute: see `shard_engine.run_jobs`.
         what: noun for the progress line.
     """
     inputs = {file.name: file_sha256(file) for file in files}
     jobs = [Job(file.name, digest([made, file.name, inputs[file.name]]), payload(file)) for file in files]
-    return MappedFiles(run_jobs(jobs, work, store, workers, what), {**made, "inputs": inputs})
+    return MappedFiles(run_jobs(jobs, work, store, compute, what), {**made, "inputs": inputs})

@@ -75,7 +75,7 @@ def _detect(project: Any, paths: Paths, shards: Sequence[Path]) -> MappedFiles:
         lambda shard: BoxesJob(shard, settings, compute),
         made,
         paths.parts,
-        compute.workers,
+        compute,
         "shards",
     )
 

@@ -85,7 +85,7 @@ def _read_archives(project: Any, paths: Paths, archives: Sequence[Path]) -> Mapp
         lambda archive: ArchiveJob(archive, paths.captions, sha256, limits, **settings),
         made_by("tasks.corpus.ingest", {**settings, **asdict(limits)}, captions_sha256=sha256),
         paths.parts,
-        project.compute.workers,
+        project.compute.model_copy(update={"num_gpus": 0.0}),  # decoding takes none
         "archives",
     )
 

@@ -70,7 +70,7 @@ def _encode(project: Any, paths: Paths, shards: Sequence[Path]) -> MappedFiles:
         lambda shard: LatentsJob(shard, settings, project.seed, compute),
         made,
         paths.parts,
-        compute.workers,
+        compute,
         "shards",
     )
 

@@ -103,7 +103,7 @@ def render_page(stages: list[PipelineStage], values: dict[str, Any], parameters:
 
 def make_report(project: Any, paths: Paths) -> stage.Metrics:
     """Writes the page."""
-    values = project.model_dump(exclude={"compute": {"workers"}})  # no result depends on it
+    values = project.model_dump(exclude={"compute": {"workers", "engine", "num_gpus"}})  # no result depends on them
     write_text(paths.out, render_page(read_pipeline(paths.pipeline, values), values, project.report))
     return {}
 

@@ -6,7 +6,15 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from tasks.common.errors import UserError
+from tasks.common.parameters import Compute
+
+
+def compute(workers: int = 1, engine: Literal["processes", "ray"] = "processes", num_gpus: float = 0) -> Compute:
+    """How to map the jobs."""
+    return Compute(device="cpu", dtype="float32", workers=workers, engine=engine, num_gpus=num_gpus)
 
 
 def write_number(payload: int, folder: Path) -> dict[str, Any]:
@@ -41,8 +49,17 @@ def fail(payload: int, folder: Path) -> dict[str, Any]:
     return write_number(payload, folder)
 
 
+def refuse(payload: int, folder: Path) -> dict[str, Any]:
+    """Finds fault with the input of number 1."""
+    if payload == 1:
+        raise UserError("number one is not to be used; take another")
+    return write_number(payload, folder)
+
+
 def sleep_long(payload: int, folder: Path) -> dict[str, Any]:
-    """Says that it has begun, and then takes a minute."""
-    (folder.parent / f"begun-{payload}").touch()
+    """Says that it has begun, and in which process, and then takes a minute."""
+    process = folder / "process"
+    process.write_text(str(os.getpid()))
+    process.rename(folder.parent / f"begun-{payload}")
     time.sleep(60)
     return write_number(payload, folder)

@@ -43,6 +43,11 @@ def test_unknown_key_names_the_nearest(tmp_path: Path) -> None:
     assert "boxes.box_treshold: unknown key; did you mean `box_threshold`?" in message
 
 
+def test_a_misspelt_engine_names_the_nearest(tmp_path: Path) -> None:
+    message = refusal(tmp_path, TOY.replace("engine: processes", "engin: ray"))
+    assert "compute.engin: unknown key; did you mean `engine`?" in message
+
+
 def test_unknown_section_names_the_nearest(tmp_path: Path) -> None:
     message = refusal(tmp_path, TOY.replace("\nlatents:", "\nlatent:"))
     assert "latents: missing" in message or "did you mean `latents`?" in message
@@ -59,6 +64,10 @@ def test_unknown_section_names_the_nearest(tmp_path: Path) -> None:
         ("  resolution: 64\n  box", "  resolution: 63\n  box", ["boxes.resolution", "63", "a multiple of 8"]),
         ("posterior: sample", "posterior: both", ["latents.posterior", "both", "one of sample, mode"]),
         ("device: cpu", "device: tpu", ["compute.device", "tpu", "auto, cpu, cuda, mps"]),
+        ("engine: processes", "engine: dask", ["compute.engine", "dask", "one of processes, ray"]),
+        ("num_gpus: 0", "num_gpus: -1", ["compute.num_gpus", "-1", "at least 0"]),
+        ("num_gpus: 0", "num_gpus: 1.5", ["compute.num_gpus", "1.5", "a part of one GPU or whole ones"]),
+        ("num_gpus: 0", "num_gpus: .inf", ["compute.num_gpus", "inf", "at most 64"]),
         ("max_bad_fraction: 0.0", "max_bad_fraction: .nan", ["latents.max_bad_fraction", "nan"]),
     ],
 )

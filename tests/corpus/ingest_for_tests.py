@@ -28,23 +28,29 @@ class Run:
     images: Path
     captions: Path
 
-    def start(self, workers: int = 1, **settings: Any) -> int:
+    def start(self, workers: int = 1, engine: str = "processes", **settings: Any) -> int:
         """The exit code, with some parameters of the toy profile changed."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        yaml = YAML(typ="safe", pure=True)
-        parameters = yaml.load((ROOT / "profiles" / "toy.yaml").read_text(encoding="utf-8"))
-        parameters["compute"]["workers"] = workers
-        parameters["ingest"].update(settings)
-        with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:
-            yaml.dump(parameters, file)
+        self.write_parameters(workers, engine, **settings)
         former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            return stage.main("ingest", Paths, ingest, arguments=self._arguments())
+            return stage.main("ingest", Paths, ingest, arguments=self.arguments)
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)
 
-    def _arguments(self) -> list[str]:
+    def write_parameters(self, workers: int, engine: str, **settings: Any) -> None:
+        """The toy profile with some changes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        yaml = YAML(typ="safe", pure=True)
+        parameters = yaml.load((ROOT / "profiles" / "toy.yaml").read_text(encoding="utf-8"))
+        parameters["compute"].update(workers=workers, engine=engine)
+        parameters["ingest"].update(settings)
+        with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:
+            yaml.dump(parameters, file)
+
+    @property
+    def arguments(self) -> list[str]:
+        """The stage's command line."""
         outputs = ("out", "index", "quarantine", "provenance", "metrics", "parts")
         options = {name: self.folder / name for name in outputs}
         options |= {"params": self.folder / "params.yaml", "images": self.images, "captions": self.captions}

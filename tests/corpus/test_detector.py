@@ -108,5 +108,6 @@ def test_devices_that_are_not_there_are_refused() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     with pytest.raises(UserError, match=r"compute\.device = cuda.*profiles/toy\.yaml"):
-        select_device(Compute(device="cuda", dtype="float32", workers=1))
-    assert select_device(Compute(device="auto", dtype="float16", workers=1))[1] == torch.float16
+        select_device(Compute(device="cuda", dtype="float32", workers=1, engine="processes", num_gpus=0))
+    auto = Compute(device="auto", dtype="float16", workers=1, engine="processes", num_gpus=0)
+    assert select_device(auto)[1] == torch.float16

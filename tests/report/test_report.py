@@ -84,7 +84,8 @@ def test_numbers_stand_as_measured(work: Path) -> None:
     words = Page((work / "index.html").read_text(encoding="utf-8")).words
     for part in ("0.9753", "1, 2", "not known", "30 set aside", "and 10 more", "boxes.box_threshold"):
         assert part in words
-    assert "compute.workers" not in words
+    for part in ("compute.workers", "compute.engine", "compute.num_gpus"):
+        assert part not in words
 
 
 def test_a_missing_metric_is_named(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
