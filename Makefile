@@ -63,7 +63,7 @@ sprite-models: $(VENV)/.installed  ## rebuild models/sprite from its seed (hours
 constraints:  ## renew constraints.txt with the newest versions that pyproject.toml allows
 	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	  $(PYTHON) -m venv "$$folder/venv"; \
-	  "$$folder/venv/bin/python" -m pip install -q -e ".[dev,llm,ray]"; \
+	  "$$folder/venv/bin/python" -m pip install -q -e ".[dev,llm,ray,s3]"; \
 	  { echo "# Exact versions that \`make run\` and \`make test\` install; \`make constraints\` renews this file."; \
 	    "$$folder/venv/bin/python" -m pip freeze --exclude-editable --exclude groundreel | sed 's/+cpu$$//' | grep -vE ' @ |^(nvidia-|triton)'; \
 	  } > constraints.txt

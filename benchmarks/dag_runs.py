@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from benchmarks.result import Result, best_seconds, seconds
 from tests.flows.prefect_for_tests import PrefectServer
 from tests.flows.small_projects import make_project
-from tests.pipeline.workspaces import ROOT, clone, dvc
+from tests.pipeline.workspaces import ROOT, clone, dvc, replace
 
 _GROUNDREEL = str(Path(sys.executable).with_name("groundreel"))
 _STAGES, _WIDTH, _SLEEP_S, _RUNS = 200, 20, 0.5, 20
@@ -27,25 +28,31 @@ def _run(folder: Path, *arguments: str, environment: dict[str, str] | None = Non
     return done.stdout
 
 
-def measure_toy_dag(folder: Path) -> list[Result]:
-    """`run --local` and `dvc repro` of the whole toy DAG from nothing, in turn, and both with nothing to do."""
-    attempts: dict[str, list[float]] = {"local": [], "repro": []}
+def _toy_dag(folder: Path, workers: int, limit: float, detail: str) -> tuple[Result, Path, Path]:
+    walls: dict[str, list[float]] = {"local": [], "repro": []}
     for number in range(2):
-        there, other = clone(folder / f"local-{number}"), clone(folder / f"repro-{number}")
-        attempts["local"].append(seconds(lambda there=there: _run(there, "--local")))  # type: ignore[misc]
-        attempts["repro"].append(seconds(lambda other=other: dvc(other, "repro")))  # type: ignore[misc]
+        there, other = (clone(folder / f"{name}-{workers}-{number}") for name in walls)
+        for project in (there, other):
+            replace(project / "params.yaml", "workers: 2", f"workers: {workers}")
+        walls["local"].append(seconds(partial(_run, there, "--local")))
+        walls["repro"].append(seconds(partial(dvc, other, "repro")))
         if (there / "dvc.lock").read_bytes() != (other / "dvc.lock").read_bytes():
             raise AssertionError("the lock files differ")
-    local, repro = min(attempts["local"]), min(attempts["repro"])
-    idle_local = best_seconds(lambda: _run(there, "--local"), 3)
-    idle_repro = best_seconds(lambda: dvc(other, "repro"), 3)
-    detail = f"{local:.1f} s to {repro:.1f} s; two stages of four can overlap"
-    return [
-        Result("toy DAG: run --local to dvc repro", local / repro, 0.75, False, "x", detail),
-        Result(
-            "toy DAG, nothing to do", idle_local / idle_repro, 1.05, False, "x", f"{idle_local:.2f} s to {idle_repro:.2f} s"
-        ),
-    ]
+    local, repro = min(walls["local"]), min(walls["repro"])
+    name = f"toy DAG from nothing, {workers} worker(s) a stage: run --local to dvc repro"
+    return Result(name, local / repro, limit, False, "x", f"{local:.1f} s to {repro:.1f} s; {detail}"), there, other
+
+
+def measure_toy_dag(folder: Path) -> list[Result]:
+    """`run --local` and `dvc repro` of the whole toy DAG, in turn: from nothing, and with nothing to do.
+
+    With one worker a stage leaves a core free, and two of the five stages can overlap; with two it fills both itself.
+    """
+    overlap, _, _ = _toy_dag(folder, 1, 0.75, "boxes and latents overlap")
+    full, there, other = _toy_dag(folder, 2, 1.05, "each stage fills both cores")
+    local, repro = best_seconds(partial(_run, there, "--local"), 5), best_seconds(partial(dvc, other, "repro"), 5)
+    idle = Result("toy DAG with nothing to do", local / repro, 1.05, False, "x", f"{local:.2f} s to {repro:.2f} s")
+    return [overlap, full, idle]
 
 
 def _wide_dag() -> str:
@@ -109,9 +116,9 @@ def measure_prefect(folder: Path) -> list[Result]:
             if pool == "gpu":
                 server.worker(project, pool)
             (project / "params.yaml").write_text("run: local\n")
-            local = seconds(lambda project=project: _run(project, "--local"))  # type: ignore[misc]
+            local = seconds(partial(_run, project, "--local"))
             (project / "params.yaml").write_text("run: prefect\n")
-            through = seconds(lambda project=project: _run(project, environment=server.environment(project)))  # type: ignore[misc]
+            through = seconds(partial(_run, project, environment=server.environment(project)))
             name = "in place" if pool == "cpu" else "given to a worker (reported)"
             detail = f"{through:.1f} s to {local:.1f} s for {count} stages in a row"
             results.append(Result(f"Prefect, per stage {name}", (through - local) / count, limit, False, "s", detail))

@@ -18,7 +18,7 @@ from flows.dvc_remote import publish_results, remote_workspace
 from flows.errors import RunError
 from flows.run import open_workspace
 from flows.stage_run import run_stage
-from flows.workspace import RUNS_FOLDER
+from flows.workspace import RUNS_FOLDER, stage_at_work
 
 
 @contextmanager
@@ -32,7 +32,8 @@ def _project(stage: str, delegation: Delegation) -> Iterator[DvcProject]:
             f"{stage}: this worker does not see {delegation.root}, where the run is; "
             "for workers on other machines: `groundreel run --remote-workers`"
         )
-    with open_workspace(Path(delegation.root)) as project:
+    root = Path(delegation.root)
+    with stage_at_work(root, stage), open_workspace(root) as project:
         yield project
 
 

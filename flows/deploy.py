@@ -20,6 +20,7 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 from prefect.workers.process import ProcessWorker
+from ruamel.yaml import YAML
 
 from flows.checkout import CHECKOUT_VARIABLE
 from flows.dvc_project import DvcProject
@@ -39,8 +40,9 @@ def deploy(root: Path) -> Iterator[str]:
         UsageError: no server answers.
         RunError: Prefect refused `prefect.yaml`.
     """
+    deployments = YAML(typ="safe").load((root / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     with DvcProject(root) as project:
-        pools = {stage.meta.pool for stage in project.graph} | {"cpu"}
+        pools = {stage.meta.pool for stage in project.graph} | {entry["work_pool"]["name"] for entry in deployments}
     with connected() as client:
         for pool in sorted(pools):
             yield _make_pool(client, pool)

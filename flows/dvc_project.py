@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc.exceptions import DvcException
+from dvc.fs import AuthError, ConfigError
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage import PipelineStage, create_stage
@@ -52,12 +54,19 @@ class _RunCache(StageCache):  # type: ignore[misc]
         return stage
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """What DVC raises or lets through: failures of the disk, of its databases, and of a remote."""
+    known = (DvcException, AuthError, ConfigError, OSError, sqlite3.Error)
+    s3 = sys.modules.get("botocore.exceptions")
+    return (*known, s3.BotoCoreError, s3.ClientError) if s3 else known
+
+
 @contextmanager
 def one_line_errors(what: str) -> Iterator[None]:
-    """Turns failures of DVC and of the disk into one line that begins with `what`."""
+    """Turns failures of DVC, of the disk and of a remote into one line that begins with `what`."""
     try:
         yield
-    except (DvcException, OSError, sqlite3.Error) as error:
+    except _failures() as error:
         room = "; make room, then run again" if _is_full(error) else ""
         raise RunError(f"{what}: {one_line(error)}{room}") from error
 
@@ -68,6 +77,12 @@ def _is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+def shared_config(repo: Repo) -> dict[str, Any]:
+    """DVC settings for another workspace that uses this one's cache, by links."""
+    kept = {name: section for name, section in repo.config.items() if name in ("core", "remote")}
+    return {**kept, "cache": {"dir": repo.cache.local_cache_dir, "type": ["hardlink", "copy"]}}
 
 
 class DvcProject:
@@ -165,8 +180,7 @@ class DvcProject:
 
     def shared_config(self) -> dict[str, Any]:
         """DVC settings for another workspace that uses this one's cache, by links."""
-        kept = {name: section for name, section in self.repo.config.items() if name in ("core", "remote")}
-        return {**kept, "cache": {"dir": str(self.cache_folder()), "type": ["hardlink", "copy"]}}
+        return shared_config(self.repo)
 
     def close(self) -> None:
         """Releases the databases."""

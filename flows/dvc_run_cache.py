@@ -34,7 +34,7 @@ def newest_entry(project: DvcProject, name: str) -> dict[str, Any] | None:
     """The remote's newest entry for a stage whose inputs are saved; None if there is none."""
     key = _get_stage_hash(project.stages[name])
     remote, folder = _remote_folder(project, key)
-    remote.fs.invalidate_cache()
+    remote.fs.invalidate_cache()  # other machines write there
     files = remote.find(folder) if remote.exists(folder) else []
     whole = [path for path in files if len(remote.name(path)) == len(key)]
     if not whole:

@@ -60,16 +60,18 @@ def _may_use_run_cache(stage: Any) -> bool:
     return all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs)
 
 
-def has_same_inputs(stage: Any) -> bool:
-    """Whether command, inputs and parameters are those of the lock file. If not, its outputs are forgotten.
+def note_inputs(stage: Any) -> None:
+    """Takes the inputs as they are now. Outputs that the lock file names for other inputs are forgotten.
 
-    Else a second attempt, after the new inputs were noted, would take the old outputs for theirs.
+    Otherwise a second attempt would find the new inputs beside the old outputs and take them for up to date.
     """
-    if not stage.changed_stage() and not stage.changed_deps():
-        return True
-    for out in stage.outs:
-        out.clear()
-    return False
+    before = _input_hashes(stage, fresh=False)
+    try:
+        stage.save_deps()
+    finally:
+        if stage.changed_stage() or _input_hashes(stage, fresh=False) != before:
+            for out in stage.outs:
+                out.clear()
 
 
 def begin(project: DvcProject, name: str, *, force: bool = False) -> str | Commands:
@@ -85,12 +87,12 @@ def begin(project: DvcProject, name: str, *, force: bool = False) -> str | Comma
     """
     with project.exclusively(), one_line_errors(name):
         stage = project.stages[name]
-        if has_same_inputs(stage) and not force and _bring_back(stage):
+        if not force and not stage.changed_stage() and not stage.changed_deps() and _bring_back(stage):
             return UNCHANGED
         stage.remove_outs(ignore_remove=False, force=False)
+        note_inputs(stage)
         if not force and _restore(stage):
             return CACHED
-        stage.save_deps()
         for out in stage.outs:  # the user's tree may have empty folders that git does not bring into the workspace
             Path(out.fs_path).parent.mkdir(parents=True, exist_ok=True)
         settings = prepare_kwargs(stage)

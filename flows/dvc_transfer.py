@@ -15,18 +15,21 @@ _LOGGERS = ("dvc.data_cloud", "dvc_data.hashfile.transfer")
 
 
 class _Reasons(logging.Handler):
-    """Keeps why objects did not come through, which DVC logs with a traceback instead of raising it."""
+    """Keeps why objects did not come through: DVC logs that over many lines instead of raising it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.errors: list[str] = []
+        self.nowhere = False
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1]:
-            self.found.append(one_line(record.exc_info[1]))
+            self.errors.append(one_line(record.exc_info[1]))
+        else:
+            self.nowhere = True
 
     def __str__(self) -> str:
-        return f" ({self.found[0]})" if self.found else ""
+        return f" ({self.errors[0]})" if self.errors else ""
 
 
 @contextmanager
@@ -53,17 +56,20 @@ def _by_store(outs: Iterable[Any]) -> dict[Any, set[Any]]:
     return found
 
 
-def send(project: DvcProject, what: str, outs: Iterable[Any]) -> None:
+def send(project: DvcProject, what: str, outs: Sequence[Any]) -> None:
     """Sends outputs from the cache to the remote.
 
     Raises:
-        RunError: an object could not be sent; begins with `what`.
+        RunError: an object could not be sent, or is neither in the cache nor in the remote; begins with `what`.
     """
     with _reasons() as reasons:
         for store, objects in _by_store(outs).items():
             failed = project.repo.cloud.push(objects, odb=store).failed
             if failed:
                 raise RunError(f"{what}: {len(failed)} objects could not be sent to the DVC remote{reasons}")
+    if reasons.nowhere:
+        lost = [project.relative(out.fs_path) for out in outs if out.changed_cache()]
+        raise RunError(f"{what}: neither in DVC's cache nor in its remote: {', '.join(lost)}; make or `dvc add` them again")
 
 
 def fetch(project: DvcProject, what: str, outs: Sequence[Any]) -> None:
@@ -78,7 +84,7 @@ def fetch(project: DvcProject, what: str, outs: Sequence[Any]) -> None:
     missing = [project.relative(out.fs_path) for out in outs if out.changed_cache()]
     if missing:
         raise RunError(
-            f"{what}: not whole in the DVC remote: {', '.join(missing)}{reasons}; `dvc push` from where they are, or run again"
+            f"{what}: not whole in the DVC remote: {', '.join(missing)}{reasons}; `dvc push` where they are, or run again"
         )
     for out in outs:
         if out.workspace_status():

@@ -37,10 +37,10 @@ def _run_lock(root: Path) -> Iterator[Finding]:
         yield "ok", "runs", "none yet"
         return
     try:
-        with FileLock(folder / "lock", timeout=0):
+        with FileLock(folder / "run.lock", timeout=0):
             yield "ok", "runs", "none at work"
     except Timeout:
-        pid = (folder / "owner").read_text(encoding="utf-8")
+        pid = (folder / "run.owner").read_text(encoding="utf-8")
         yield "ok", "runs", f"one is at work, process {pid}; `kill {pid}` stops it"
 
 

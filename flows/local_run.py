@@ -29,7 +29,7 @@ def run_locally(
         One outcome per stage, failures included.
     """
     runner = CommandRunner()
-    with open_run(root, targets) as run:
+    with open_run(root, targets, wishes) as run:
 
         def work(stage: StageSpec, environment: Mapping[str, str]) -> Outcome:
             return run_stage(

@@ -104,7 +104,7 @@ def pipeline(
     """
     wishes = Wishes(keep_going, force, remote_workers, pool_jobs or {})
     try:
-        with connected() as client, open_run(Path.cwd(), targets, wait=wait_for_others) as run:
+        with connected() as client, open_run(Path.cwd(), targets, wishes, wait=wait_for_others) as run:
             outcomes = _walk(client, run, wishes)
             publish_artifacts(run, outcomes)
     except (RunError, UsageError) as error:
@@ -115,7 +115,7 @@ def pipeline(
 def _walk(client: SyncPrefectClient, run: Run, wishes: Wishes) -> list[Outcome]:
     check_pools(client, {stage.meta.pool for stage in run.graph} - {IN_PLACE})
     if wishes.remote_workers:
-        check_remote(run.project)
+        check_remote(run.project, [stage for stage in run.graph if stage.meta.pool != IN_PLACE])
     walk = _Walk(client, run, wishes)
     try:
         wait(walk.submit_all())

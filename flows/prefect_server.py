@@ -13,6 +13,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.errors import RunError, UsageError
 from flows.health import USUAL_URL
 
+
 @contextmanager
 def connected() -> Iterator[SyncPrefectClient]:
     """A client of the configured server, or of the one at the usual address; all Prefect calls inside use it.

@@ -15,7 +15,9 @@ from flows.stage_run import Outcome
 from flows.workspace import Snapshot, head_commit, lock_bytes
 
 
-def bring_results(root: Path, workspace: Path, graph: Graph, snapshot: Snapshot, outcomes: Sequence[Outcome]) -> None:
+def bring_results(
+    project: DvcProject, workspace: Path, graph: Graph, snapshot: Snapshot, outcomes: Sequence[Outcome]
+) -> None:
     """Outputs, metrics and figures of all finished stages, then the lock file.
 
     Stages that failed keep what they had. If a kill comes in between, the lock file is still the old one and the next run
@@ -28,7 +30,8 @@ def bring_results(root: Path, workspace: Path, graph: Graph, snapshot: Snapshot,
     finished = [outcome for outcome in outcomes if outcome.succeeded]
     if not finished:
         return
-    with DvcProject(root) as project, project.exclusively(), one_line_errors("bringing the results into the tree"):
+    root = project.root
+    with project.exclusively(), one_line_errors("bringing the results into the tree"):
         if head_commit(root) != snapshot.head or lock_bytes(root) != snapshot.lock:
             raise RunError(
                 f"{root}: the commit or dvc.lock changed during the run, so nothing was brought into the tree; "

@@ -12,7 +12,16 @@ from flows.dvc_project import DvcProject
 from flows.graph import Graph
 from flows.results import bring_results
 from flows.stage_run import Outcome
-from flows.workspace import RUNS_FOLDER, Snapshot, make_workspace, one_run_at_a_time, share_with, take_snapshot
+from flows.workspace import (
+    RUNS_FOLDER,
+    Snapshot,
+    head_commit,
+    lock_bytes,
+    make_workspace,
+    one_run_at_a_time,
+    share_with,
+    take_snapshot,
+)
 
 WORKSPACE = f"{RUNS_FOLDER}/workspace"
 
@@ -33,9 +42,10 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Run:
-    """A run in its frozen workspace; `graph` holds the stages to bring up to date."""
+    """A run of the stages in `graph`. `project` is its frozen workspace, or the user's tree itself if nothing changed."""
 
     root: Path
+    tree: DvcProject
     project: DvcProject
     graph: Graph
     snapshot: Snapshot
@@ -47,7 +57,8 @@ class Run:
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         """Brings what is finished into the user's tree."""
-        bring_results(self.root, self.project.root, self.graph, self.snapshot, outcomes)
+        if self.project is not self.tree:
+            bring_results(self.tree, self.project.root, self.graph, self.snapshot, outcomes)
 
 
 @contextmanager
@@ -60,24 +71,30 @@ def open_workspace(root: Path) -> Iterator[DvcProject]:
 
 
 @contextmanager
-def open_run(root: Path, targets: Sequence[str], *, wait: bool = False) -> Iterator[Run]:
+def open_run(root: Path, targets: Sequence[str], wishes: Wishes, *, wait: bool = False) -> Iterator[Run]:
     """Freezes the project and yields the run; no other run can begin meanwhile.
 
     Args:
         root: the project.
         targets: stages or systems; everything if empty.
+        wishes: how the run goes about its stages.
         wait: wait for another run to end instead of failing.
 
     Raises:
         RunError: another run is at work.
         UsageError: a target or the pipeline file is wrong.
     """
-    with one_run_at_a_time(root, wait=wait):
+    logs = root / RUNS_FOLDER / "logs" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+    with one_run_at_a_time(root, wait=wait), DvcProject(root) as tree:
+        graph = tree.graph.select(targets)
+        if not wishes.force and not any(tree.changes(stage.name) for stage in graph):
+            head = head_commit(root)
+            yield Run(root, tree, tree, graph, Snapshot(head, head, lock_bytes(root)), logs)
+            return
         snapshot = take_snapshot(root)
         make_workspace(root, root / WORKSPACE, snapshot.commit)
-        with open_workspace(root) as frozen:
+        with DvcProject(root / WORKSPACE, tree.shared_config()) as frozen:
             graph = frozen.graph.select(targets)
             share_with(root, frozen.root, graph.outside_inputs())
-            logs = root / RUNS_FOLDER / "logs" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
             logs.mkdir(parents=True, exist_ok=True)
-            yield Run(root, frozen, graph, snapshot, logs)
+            yield Run(root, tree, frozen, graph, snapshot, logs)

@@ -36,20 +36,37 @@ class Snapshot:
 
 @contextmanager
 def one_run_at_a_time(root: Path, *, wait: bool) -> Iterator[None]:
-    """Holds the project's run lock.
+    """Holds the project's run lock, and sees that no worker is still busy with a run that was killed.
 
     Raises:
-        RunError: another run holds it, and `wait` is false; names its process.
+        RunError: another run, or a stage of one, is at work, and `wait` is false; names its process.
     """
     folder = root / RUNS_FOLDER
     folder.mkdir(exist_ok=True)
-    owner = folder / "owner"
-    lock = FileLock(folder / "lock")
+    with _held(folder / "run", f"another run is at work in {root}", wait):
+        for left in sorted((folder / "stages").glob("*.lock")):
+            with _held(left.with_suffix(""), f"a worker is still busy with {left.stem} of an earlier run", wait):
+                pass
+        yield
+
+
+@contextmanager
+def stage_at_work(root: Path, stage: str) -> Iterator[None]:
+    """Held by a worker while it runs a stage in the frozen workspace, so that no new run changes that under it."""
+    (root / RUNS_FOLDER / "stages").mkdir(exist_ok=True)
+    with _held(root / RUNS_FOLDER / "stages" / stage, f"{stage} is already at work", wait=False):
+        yield
+
+
+@contextmanager
+def _held(path: Path, busy: str, wait: bool) -> Iterator[None]:
+    owner = path.with_name(f"{path.name}.owner")
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
     try:
         lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
         pid = owner.read_text(encoding="utf-8") if owner.exists() else "unknown"
-        raise RunError(f"another run is at work in {root} (process {pid}); wait for it or stop it: `kill {pid}`") from None
+        raise RunError(f"{busy} (process {pid}); wait for it or stop it: `kill {pid}`") from None
     try:
         owner.write_text(str(os.getpid()), encoding="utf-8")
         yield

@@ -136,6 +136,19 @@ def test_plan_says_why_and_a_dry_run_is_the_plan(project: Path) -> None:
     assert len(journal(project)) == 4
 
 
+def test_a_second_attempt_does_not_take_old_outputs_for_new_ones(project: Path) -> None:
+    replace(
+        project / "dvc.yaml",
+        "outs: [data/right.txt]\n    meta: {pool: gpu}",
+        "outs: [data/right.txt]\n    meta: {retries: 1}",
+    )
+    run_local(project)
+    set_stage(project, "right", 'new!open(os.environ["JOURNAL"]).read().count("right") == 2 and sys.exit("once")')
+    assert states(run_local(project))["right"] == "Ran"
+    assert (project / "data" / "right.txt").read_text().startswith("right new")
+    assert journal(project).count("right") == 3
+
+
 def test_the_tree_is_left_alone_but_for_results(project: Path) -> None:
     (project / "note.txt").write_text("mine\n")
     git(project, "add", "note.txt")

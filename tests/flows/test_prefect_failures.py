@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from filelock import FileLock, Timeout
 
 from tests.flows.prefect_for_tests import PROGRAMS, PrefectServer, free_port, kill_group
 from tests.flows.small_projects import is_alive, journal, make_project, set_stage, wait_until
@@ -150,17 +151,50 @@ def test_ctrl_c_cancels_the_stage_of_the_worker(server: PrefectServer, project: 
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_killed_flow_leaves_nothing_that_hinders_the_next(server: PrefectServer, project: Path, signs: Path) -> None:
+def test_a_killed_flow_leaves_its_stage_to_the_worker_and_the_next_run_takes_the_result(
+    server: PrefectServer, project: Path, signs: Path
+) -> None:
     set_stage(project, "right", WAIT_FOR_FILE.format(signs=signs))
     with started(server, project) as process:
-        right = pid(signs / "right.pid")
+        pid(signs / "right.pid")
         process.kill()
         process.wait()
-    os.kill(right, signal.SIGKILL)
+    refused = run(server, project)
+    assert refused.returncode == 1
+    assert "a worker is still busy with right of an earlier run (process " in refused.stderr
     (signs / "go").touch()
+    wait_until(lambda: run_lock_is_free(project), 60)
     done = run(server, project)
     assert done.returncode == 0, done.stderr
+    assert sorted(journal(project)) == ["first", "last", "left", "right"]
+
+
+def run_lock_is_free(project: Path) -> bool:
+    try:
+        with FileLock(project / ".runs" / "stages" / "right.lock", timeout=0):
+            return True
+    except Timeout:
+        return False
+
+
+def test_a_killed_worker_alone_loses_no_stage_for_long(server: PrefectServer, project: Path, signs: Path) -> None:
+    set_stage(project, "right", WAIT_FOR_FILE.format(signs=signs))
+    worker = server.worker(project, "gpu")
+    with started(server, project) as process:
+        processes = [pid(signs / "right.pid"), pid(signs / "child.pid")]
+        worker.kill()
+        worker.wait()
+        time.sleep(5)
+        (signs / "go").touch()
+        again = server.worker(project, "gpu")
+        code = process.wait(timeout=120)
+    if code != 0:
+        assert "right: its run on the pool gpu was lost" in said(server)
+        done = run(server, project)
+        assert done.returncode == 0, done.stderr
+    assert not any(is_alive(one) for one in processes)
     assert [journal(project).count(name) for name in ("first", "left", "last")] == [1, 1, 1]
+    kill_group(again)
 
 
 def test_a_lost_worker_is_noticed_by_its_missing_heartbeat(server: PrefectServer, project: Path, signs: Path) -> None:
