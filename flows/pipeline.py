@@ -17,7 +17,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.artifacts import publish_artifacts
 from flows.command import CommandRunner
-from flows.delegation import delegate
+from flows.delegation import Hopes, delegate
 from flows.dvc_remote import check_remote
 from flows.errors import RunError, UsageError
 from flows.graph import StageSpec
@@ -44,13 +44,14 @@ class _Walk:
 
     def _stage(self, stage: StageSpec) -> State[None]:
         """The body of a stage's task."""
-        failed = any(outcome.state == FAILED for outcome in self._outcomes.values())
-        if self.runner.stopped or (failed and not self._wishes.keep_going):
-            return Cancelled(name=SKIPPED, message="another stage failed")
+        if self.runner.stopped or self._called_off():
+            return Cancelled(name=SKIPPED, message="a stage failed")
         outcome = attempt_stage(self._here if stage.meta.pool == IN_PLACE else self._elsewhere, stage, {})
         self._outcomes[stage.name] = outcome
         if outcome.state == FAILED:
             return Failed(message=outcome.reason)
+        if outcome.state == SKIPPED:
+            return Cancelled(name=SKIPPED, message=outcome.reason)
         return Completed(name=outcome.state, message=f"{outcome.seconds:.1f} s")
 
     def _here(self, stage: StageSpec, environment: Mapping[str, str]) -> Outcome:
@@ -67,7 +68,11 @@ class _Walk:
             )
 
     def _elsewhere(self, stage: StageSpec, environment: Mapping[str, str]) -> Outcome:
-        return delegate(self._client, self._run, stage, self._wishes, lambda: self.runner.stopped, get_run_logger().info)
+        hopes = Hopes(lambda: self.runner.stopped, self._called_off)
+        return delegate(self._client, self._run, stage, self._wishes, hopes, get_run_logger().info)
+
+    def _called_off(self) -> bool:
+        return not self._wishes.keep_going and any(outcome.state == FAILED for outcome in self._outcomes.values())
 
     def submit_all(self) -> list[PrefectFuture[State[None]]]:
         """All stages as tasks that wait for the stages before them."""

@@ -106,7 +106,8 @@ def said(server: PrefectServer) -> str:
 
 
 def pool(server: PrefectServer, **changes: object) -> None:
-    httpx.patch(f"{server.url}/work_pools/gpu", json=changes, timeout=10).raise_for_status()
+    """Changes the pool; SQLite may be busy at the first attempt."""
+    wait_until(lambda: httpx.patch(f"{server.url}/work_pools/gpu", json=changes, timeout=30).status_code == 204)
 
 
 @pytest.fixture

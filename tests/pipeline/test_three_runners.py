@@ -1,4 +1,4 @@
-"""The DAG from nothing by `dvc repro`, by `run --local`, and through Prefect with a worker for the gpu pool: the same bytes."""
+"""The DAG from nothing by `dvc repro`, by `run --local`, and through Prefect with a gpu worker: the same bytes."""
 
 from __future__ import annotations
 
