@@ -106,7 +106,7 @@ def run(
 @_one_line_errors
 def deploy() -> None:
     """Make the work pools and deployments of prefect.yaml, and the automation that ends zombie runs."""
-    from flows.deploy import deploy as make
+    from flows.prefect_runs.deploy import deploy as make
 
     for line in make(_project_root()):
         click.echo(line)

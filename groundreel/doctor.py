@@ -94,7 +94,7 @@ def _disk(root: Path) -> Iterator[Finding]:
 
 
 def _runs(root: Path) -> Iterator[Finding]:
-    from flows.health import examine_runs
+    from flows.inspection.health import examine_runs
 
     if (root / ".dvc").is_dir():
         yield from (Finding(*found) for found in examine_runs(root))

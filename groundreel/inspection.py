@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from flows.cache_check import check_cache, describe
-from flows.cache_repair import repair
-from flows.hashes import cache_folder
-from flows.lineage import Lineage, lines
-from flows.locked_stages import locked_stages
+from flows.inspection.cache_check import check_cache, describe
+from flows.inspection.cache_repair import repair
+from flows.inspection.hashes import cache_folder
+from flows.inspection.lineage import Lineage, lines
+from flows.inspection.locked_stages import locked_stages
 from tasks.common.progress import track
 
 

@@ -53,7 +53,7 @@ def run_local(root: Path, targets: Sequence[str], wishes: Wishes) -> int:
 
 def run_with_prefect(root: Path, targets: Sequence[str], wishes: Wishes) -> int:
     """The exit code of a run through Prefect: 0, or 1 if a stage failed. Prefect's log is on standard error."""
-    from flows.pipeline import run_pipeline
+    from flows.prefect_runs.pipeline import run_pipeline
 
     try:
         run_pipeline(root, wishes, targets)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from flows.cache_check import CacheState, check_cache, describe
-from flows.cache_repair import repair
 from flows.errors import RunError
-from flows.hashes import bytes_md5, cache_folder, path_md5
-from flows.locked_stages import locked_stages
+from flows.inspection.cache_check import CacheState, check_cache, describe
+from flows.inspection.cache_repair import repair
+from flows.inspection.hashes import bytes_md5, cache_folder, path_md5
+from flows.inspection.locked_stages import locked_stages
 from groundreel.cli import main
 from tests.flows.finished_project import build, cached, copy, flip, folder_object, objects, overwrite, run_dvc
 from tests.pipeline.workspaces import git

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.dag_picture import draw_dag
 from flows.dvc_project import DvcProject
 from flows.errors import UsageError
 from flows.graph import Graph, StageMeta, StageSpec
 from flows.pools import Pools, read_limits
+from flows.prefect_runs.dag_picture import draw_dag
 from flows.stage_run import Outcome
 from flows.walk import walk
 from tests.flows.small_projects import make_project

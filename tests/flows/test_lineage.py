@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.errors import UsageError
-from flows.hashes import bytes_md5, file_md5, files_in, folder_listing, path_md5
-from flows.lineage import Lineage, Node, lines
-from flows.locked_stages import locked_stages, overlap
+from flows.inspection.hashes import bytes_md5, file_md5, files_in, folder_listing, path_md5
+from flows.inspection.lineage import Lineage, Node, lines
+from flows.inspection.locked_stages import locked_stages, overlap
 from groundreel.cli import main
 from tests.flows.finished_project import build, copy, folder_object
 from tests.pipeline.workspaces import git, replace

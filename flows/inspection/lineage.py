@@ -16,8 +16,8 @@ from ruamel.yaml.error import YAMLError
 
 from flows.errors import RunError, UsageError
 from flows.git import git
-from flows.hashes import cache_folder, object_path, path_md5, read_listing
-from flows.locked_stages import Entry, LockedStage, committed_stages, locked_stages, overlap
+from flows.inspection.hashes import cache_folder, object_path, path_md5, read_listing
+from flows.inspection.locked_stages import Entry, LockedStage, committed_stages, locked_stages, overlap
 
 _CODE = "tasks"
 AS_RECORDED = "as recorded"

@@ -11,7 +11,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.errors import RunError, UsageError
-from flows.health import USUAL_URL
+from flows.inspection.health import USUAL_URL
 
 
 @contextmanager

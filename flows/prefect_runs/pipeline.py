@@ -15,14 +15,14 @@ from prefect.futures import PrefectFuture, wait
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.artifacts import publish_artifacts
 from flows.command import CommandRunner
-from flows.delegation import Hopes, delegate
 from flows.dvc_remote import check_remote
 from flows.errors import RunError, UsageError
 from flows.graph import StageSpec
 from flows.pools import Pools
-from flows.prefect_server import check_pools, connected
+from flows.prefect_runs.artifacts import publish_artifacts
+from flows.prefect_runs.delegation import Hopes, delegate
+from flows.prefect_runs.server import check_pools, connected
 from flows.run import Run, Wishes, open_run
 from flows.stage_run import FAILED, SKIPPED, Outcome, run_stage
 from flows.walk import attempt_stage

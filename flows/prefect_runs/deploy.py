@@ -22,11 +22,11 @@ from prefect.settings import PREFECT_API_URL
 from prefect.workers.process import ProcessWorker
 from ruamel.yaml import YAML
 
-from flows.checkout import CHECKOUT_VARIABLE
 from flows.dvc_project import DvcProject
 from flows.errors import RunError
 from flows.pools import GPU_POOL, visible_cards
-from flows.prefect_server import connected
+from flows.prefect_runs.checkout import CHECKOUT_VARIABLE
+from flows.prefect_runs.server import connected
 
 AUTOMATION = "groundreel: end runs without heartbeat"
 ZOMBIE_AFTER_S = 90

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.dag_picture import draw_dag
-from flows.metrics import changed_metrics, read_metrics
+from flows.prefect_runs.dag_picture import draw_dag
+from flows.prefect_runs.metrics import changed_metrics, read_metrics
 from flows.run import Run
 from flows.stage_run import Outcome
 

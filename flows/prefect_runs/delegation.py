@@ -22,7 +22,7 @@ from flows.dvc_remote import adopt, send_inputs
 from flows.dvc_stage_run import begin, lock_entry
 from flows.errors import RunError
 from flows.graph import StageSpec
-from flows.prefect_server import why_waiting
+from flows.prefect_runs.server import why_waiting
 from flows.run import Run, Wishes
 from flows.stage_run import SKIPPED, Outcome
 

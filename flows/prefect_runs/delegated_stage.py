@@ -12,10 +12,10 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.command import CommandRunner
-from flows.delegation import Delegation, entry_file
 from flows.dvc_project import DvcProject
 from flows.dvc_remote import publish_results, remote_workspace
 from flows.errors import RunError
+from flows.prefect_runs.delegation import Delegation, entry_file
 from flows.run import open_workspace
 from flows.stage_run import run_stage
 from flows.workspace import RUNS_FOLDER, stage_at_work

@@ -11,8 +11,8 @@ import httpx
 from filelock import FileLock, Timeout
 
 from flows.errors import RunError, UsageError
-from flows.hashes import cache_folder
-from flows.locked_stages import locked_stages
+from flows.inspection.hashes import cache_folder
+from flows.inspection.locked_stages import locked_stages
 from flows.workspace import RUNS_FOLDER
 
 USUAL_URL = "http://127.0.0.1:4200/api"

@@ -12,10 +12,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.cache_check import CacheState, Use, shown
 from flows.errors import RunError
-from flows.hashes import FOLDER, bytes_md5, file_md5, files_in, folder_listing, object_path, read_listing
-from flows.locked_stages import LockedStage, overlap
+from flows.inspection.cache_check import CacheState, Use, shown
+from flows.inspection.hashes import FOLDER, bytes_md5, file_md5, files_in, folder_listing, object_path, read_listing
+from flows.inspection.locked_stages import LockedStage, overlap
 
 _READ_ONLY = 0o444
 

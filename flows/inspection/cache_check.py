@@ -13,8 +13,8 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from flows.hashes import FOLDER, file_md5, object_path, read_listing
-from flows.locked_stages import LockedStage
+from flows.inspection.hashes import FOLDER, file_md5, object_path, read_listing
+from flows.inspection.locked_stages import LockedStage
 
 _STILL_WRITTEN_S = 3600
 
