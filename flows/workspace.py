@@ -15,8 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows.errors import RunError
-from flows.git import git
+from flows.errors import RunError, UsageError
+from flows.git import git, has_commit
 from flows.inputs import link_inputs
 
 RUNS_FOLDER = ".runs"
@@ -75,7 +75,13 @@ def _held(path: Path, busy: str, wait: bool) -> Iterator[None]:
 
 
 def head_commit(root: Path) -> str:
-    """The commit that is checked out."""
+    """The commit that is checked out.
+
+    Raises:
+        UsageError: there is none yet.
+    """
+    if not has_commit(root, "HEAD"):
+        raise UsageError(f"{root}: no git repository with a commit; a run freezes files in git: `git init` and commit first")
     return git(root, "rev-parse", "HEAD").strip()
 
 
@@ -98,7 +104,7 @@ def take_snapshot(root: Path) -> Snapshot:
     environment = {"GIT_INDEX_FILE": str(index)}
     git(root, "add", "--update", environment=environment)
     listed = git(root, "ls-files", "-z", "--others", "--exclude-standard").split("\0")
-    small = [name for name in listed if name and (root / name).lstat().st_size <= LARGEST_UNTRACKED_BYTES]
+    small = [name for name in listed if _is_small_file(root / name)]
     if small:
         names = "\0".join(small).encode(errors="surrogateescape")
         git(root, "add", "--pathspec-from-file=-", "--pathspec-file-nul", environment=environment, given=names)
@@ -107,6 +113,11 @@ def take_snapshot(root: Path) -> Snapshot:
     commit = head if unchanged else git(root, "commit-tree", tree, "-p", head, "-m", "run of a changed tree").strip()
     git(root, "update-ref", SNAPSHOT_REF, commit)
     return Snapshot(commit, head, lock_bytes(root))
+
+
+def _is_small_file(path: Path) -> bool:
+    """False also for a repository inside this one, and for a file that is gone by now."""
+    return path.is_file() and path.lstat().st_size <= LARGEST_UNTRACKED_BYTES
 
 
 def make_workspace(root: Path, folder: Path, commit: str) -> None:

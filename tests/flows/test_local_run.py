@@ -174,6 +174,21 @@ def test_inputs_that_git_ignores_and_large_ones_are_linked(project: Path, tmp_pa
     assert (project / "data" / "raw" / "input.txt").is_symlink()
 
 
+def test_a_repository_inside_this_one_is_left_out_and_one_without_commits_is_refused(project: Path) -> None:
+    (project / "inner").mkdir()
+    (project / "inner" / "file.txt").write_text("theirs")
+    git(project / "inner", "init", "-q")
+    git(project / "inner", "add", "-A")
+    git(project / "inner", "commit", "-qm", "theirs")
+    run_local(project, "first")
+    assert "inner" not in git(project, "ls-tree", "-r", "--name-only", "refs/groundreel/run")
+    git(project, "update-ref", "-d", "HEAD")
+    set_stage(project, "first", "another way")
+    done = groundreel(project, "run", "--local")
+    assert done.returncode == 2
+    assert "`git init` and commit first" in done.stderr
+
+
 def test_a_broken_workspace_is_made_again(project: Path, tmp_path: Path) -> None:
     run_local(project)
     (project / ".runs" / "workspace" / ".git").write_text("gitdir: /nowhere\n")
