@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -16,6 +17,8 @@ from flows.dvc_stage_run import RAN, Commands, begin, lock_entry, record
 from flows.errors import RunError
 
 FAILED, SKIPPED = "Failed", "Skipped"
+_SHELL_SIGNALS = 128
+"""A shell whose command was killed by signal N exits with this much more than N."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def _ending(code: int | None, timeout_s: float | None, runner: CommandRunner) ->
         return "stopped"
     if code is None:
         return f"stopped after {timeout_s:g} s, its timeout_s in dvc.yaml"
-    if code < 0:
-        return f"killed by signal {-code}{', perhaps by a lack of memory' if code == -9 else ''}"
+    number = -code if code < 0 else code - _SHELL_SIGNALS
+    if 0 < number <= max(signal.valid_signals()):
+        return f"killed by signal {number}{', perhaps by a lack of memory' if number == signal.SIGKILL else ''}"
     return f"failed with exit code {code}"

@@ -143,7 +143,7 @@ def test_ctrl_c_cancels_the_stage_of_the_worker(server: PrefectServer, project: 
     with started(server, project) as process:
         processes = [pid(signs / "right.pid"), pid(signs / "child.pid")]
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        assert process.wait(timeout=60) == 130, said(server)
         wait_until(lambda: not any(is_alive(one) for one in processes), 60)
     assert not (project / "dvc.lock").exists()
     (signs / "go").touch()
@@ -188,8 +188,7 @@ def test_a_killed_worker_alone_loses_no_stage_for_long(server: PrefectServer, pr
         time.sleep(5)
         (signs / "go").touch()
         again = server.worker(project, "gpu")
-        code = process.wait(timeout=120)
-    if code != 0:
+        assert process.wait(timeout=120) == 1, said(server)
         assert "right: its run on the pool gpu was lost" in said(server)
         done = run(server, project)
         assert done.returncode == 0, done.stderr
