@@ -121,10 +121,10 @@ def _in_pool(jobs: Sequence[Job], work: Work, store: Path, workers: int) -> Iter
         futures: list[Future[Part]] = [pool.submit(make_part, job, work, store) for job in jobs]
         for future in as_completed(futures):
             yield future.result()
-        pool.shutdown()
     except BrokenProcessPool:
         raise StageError(WORKER_DIED) from None
     finally:
+        # workers that are done are killed too: their interpreters would take a second to take torch apart
         for child in multiprocessing.active_children():
             child.kill()
             child.join()
