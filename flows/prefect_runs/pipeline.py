@@ -46,7 +46,11 @@ class _Walk:
         """The body of a stage's task."""
         if self.runner.stopped or self._called_off():
             return Cancelled(name=SKIPPED, message="a stage failed")
-        outcome = attempt_stage(self._here if stage.meta.pool == IN_PLACE else self._elsewhere, stage, {})
+        try:
+            outcome = attempt_stage(self._here if stage.meta.pool == IN_PLACE else self._elsewhere, stage, {})
+        except BaseException as error:
+            self._outcomes[stage.name] = Outcome(stage.name, FAILED, reason=f"{stage.name}: {type(error).__name__}: {error}")
+            raise
         self._outcomes[stage.name] = outcome
         if outcome.state == FAILED:
             return Failed(message=outcome.reason)
