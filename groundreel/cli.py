@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import ParamSpec
 import click
 
 Arguments = ParamSpec("Arguments")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def _project_root() -> Path:
@@ -35,6 +37,11 @@ def _one_line_errors(command: Callable[Arguments, None]) -> Callable[Arguments, 
         except (UserError, UsageError, StageError, RunError) as error:
             click.echo(f"groundreel: {error}", err=True)
             sys.exit(2 if isinstance(error, UserError | UsageError) else 1)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            click.echo(f"groundreel: {error}; make room there or make it writable, then run again", err=True)
+            sys.exit(1)
 
     return wrapped
 

@@ -15,7 +15,7 @@ from flows.command import CommandRunner
 from flows.dvc_project import DvcProject
 from flows.dvc_remote import publish_results, remote_workspace
 from flows.errors import RunError
-from flows.prefect_runs.delegation import Delegation, entry_file
+from flows.prefect_runs.delegation import Delegation, StageName, entry_file
 from flows.run import open_workspace
 from flows.stage_run import run_stage
 from flows.workspace import RUNS_FOLDER, stage_at_work
@@ -38,7 +38,7 @@ def _project(stage: str, delegation: Delegation) -> Iterator[DvcProject]:
 
 
 @flow(name="stage", flow_run_name="{stage}", persist_result=False)
-def stage(stage: str, delegation: Delegation) -> State[None]:
+def stage(stage: StageName, delegation: Delegation) -> State[None]:
     """Brings one stage up to date; its inputs must be.
 
     Args:

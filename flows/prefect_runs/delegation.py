@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 from uuid import UUID
 
 import httpx
@@ -15,7 +15,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import run_deployment
 from prefect.states import Cancelled, Cancelling
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from flows.command import Tell
 from flows.dvc_remote import adopt, send_inputs
@@ -39,13 +39,17 @@ class Hopes:
     called_off: Callable[[], bool]
 
 
+StageName = Annotated[str, Field(pattern=r"^[\w.@-]+$")]
+"""A stage's name is part of file names at the worker."""
+
+
 class Delegation(BaseModel):
     """What a worker must know of the run. `lock` is the lock file's text for workers on other machines, else None."""
 
     model_config = ConfigDict(extra="forbid")
 
     root: str
-    commit: str
+    commit: str = Field(pattern=r"^[0-9a-f]{40,64}$")
     logs: str
     force: bool
     lock: str | None

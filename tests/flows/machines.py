@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from flows.command import CommandRunner
 from flows.dvc_remote import adopt, check_remote, send_inputs
 from flows.run import Run, Wishes, open_run
 from flows.stage_run import Outcome, run_stage
+from tests.flows.prefect_for_tests import free_port
 from tests.flows.small_projects import DIAMOND, make_project, variables, wait_until
 from tests.pipeline.workspaces import git
 
@@ -35,14 +35,6 @@ def set_remote(folder: Path, url: str, **settings: str) -> None:
     lines = ["[core]", "analytics = false", "remote = store", "['remote \"store\"']", f"url = {url}"]
     lines += [f"{name} = {value}" for name, value in settings.items()]
     (folder / ".dvc" / "config").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _makes_bucket(port: int) -> bool:

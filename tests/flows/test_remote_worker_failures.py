@@ -13,7 +13,8 @@ import pytest
 from flows.dvc_project import DvcProject
 from flows.dvc_remote import adopt, check_remote, send_inputs
 from flows.errors import RunError, UsageError
-from tests.flows.machines import S3_VARIABLES, Machines, free_port, make_machines, set_remote
+from tests.flows.machines import S3_VARIABLES, Machines, make_machines, set_remote
+from tests.flows.prefect_for_tests import free_port
 from tests.flows.small_projects import DIAMOND, journal, make_project, set_stage
 from tests.pipeline.workspaces import ROOT, dvc, git, replace
 
