@@ -120,6 +120,16 @@ def deploy() -> None:
 
 
 @main.command()
+@click.argument("pool")
+@_one_line_errors
+def worker(pool: str) -> None:
+    """Serve a work pool from this clone, until Ctrl-C."""
+    from flows.prefect_runs.worker import serve
+
+    serve(_project_root(), pool)
+
+
+@main.command()
 @click.argument("name", type=click.Choice(["toy", "hub"]))
 @click.option("--reset", is_flag=True, help="Also replace values that you changed in params.yaml.")
 @_one_line_errors

@@ -28,7 +28,7 @@ RUN_BY_THE_PIPELINE_TESTS = {
 }
 RUN_BY_THE_PREFECT_TESTS = {
     "prefect server start",
-    "groundreel deploy && prefect worker start --pool gpu",
+    "groundreel deploy && groundreel worker gpu",
     "groundreel run",
 }
 

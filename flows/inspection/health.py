@@ -17,7 +17,7 @@ from flows.workspace import RUNS_FOLDER
 
 USUAL_URL = "http://127.0.0.1:4200/api"
 LEAST_FREE_BYTES = 2_000_000_000
-_START = "prefect worker start --pool {}"
+_START = "groundreel worker {}"
 
 Finding = tuple[str, str, str]
 """(level, subject, text); levels are "ok", "warning" and "error"."""

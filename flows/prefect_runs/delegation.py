@@ -121,7 +121,7 @@ def _failure(stage: StageSpec, state: State) -> str:
     if state.is_crashed():
         return (
             f"{stage.name}: its run on the pool {pool} was lost ({state.message}); "
-            f"see that a worker is up: `prefect worker start --pool {pool}`"
+            f"see that a worker is up: `groundreel worker {pool}`"
         )
     if state.is_cancelled():
         return f"{stage.name}: its run on the pool {pool} was cancelled"

@@ -60,7 +60,7 @@ def why_waiting(client: SyncPrefectClient, pool: str) -> str:
     if found.is_paused:
         return f"the work pool {pool} is paused; `prefect work-pool resume {pool}` goes on"
     if not any(worker.status == "ONLINE" for worker in workers):
-        return f"no worker serves the work pool {pool}; `prefect worker start --pool {pool}` starts one"
+        return f"no worker serves the work pool {pool}; `groundreel worker {pool}` starts one"
     if found.concurrency_limit is not None and (found.active_slots or 0) >= found.concurrency_limit:
         return f"the work pool {pool} is at its limit of {found.concurrency_limit}"
     return f"a worker of the work pool {pool} will take it"

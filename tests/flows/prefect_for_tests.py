@@ -52,12 +52,16 @@ class PrefectServer:
             own["PREFECT_API_DATABASE_CONNECTION_URL"] = self.database
         return {**os.environ, **own, **(variables(project) if project else {})}
 
-    def _start(self, name: str, arguments: list[str], environment: dict[str, str], cwd: Path) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, command: list[str], environment: dict[str, str], cwd: Path) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / f"{name}.log").open("ab") as log:
-            command = [str(PROGRAMS / "prefect"), *arguments]
             process = subprocess.Popen(
-                command, cwd=cwd, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                [str(PROGRAMS / command[0]), *command[1:]],
+                cwd=cwd,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         self.processes.append(process)
         return process
@@ -81,8 +85,7 @@ class PrefectServer:
         """Starts a worker and waits until the server knows it."""
         before = self.online(pool)
         name = f"{pool}-{len(self.processes)}"
-        arguments = ["worker", "start", "--pool", pool, "--name", name]
-        process = self._start(name, arguments, {**self.environment(project), **more}, project)
+        process = self._start(name, ["groundreel", "worker", pool], {**self.environment(project), **more}, project)
         wait_until(lambda: self.online(pool) > before, 60)
         return process
 

@@ -212,7 +212,7 @@ def test_a_lost_worker_is_noticed_by_its_missing_heartbeat(server: PrefectServer
         wait_until(lambda: not any(is_alive(one) for one in processes), 30)
         assert process.wait(timeout=200) == 1
     assert "right: its run on the pool gpu was lost (no heartbeat for 90 s)" in said(server)
-    assert "`prefect worker start --pool gpu`" in said(server)
+    assert "`groundreel worker gpu`" in said(server)
     (signs / "go").touch()
     with serving(server, project):
         assert run(server, project).returncode == 0

@@ -45,6 +45,7 @@ def test_the_surface_is_frozen() -> None:
         "profile": ["name", "reset"],
         "report": ["out"],
         "run": ["dry_run", "force", "keep_going", "local", "pool_jobs", "remote_workers", "targets"],
+        "worker": ["pool"],
     }
 
 
