@@ -54,14 +54,10 @@ class PrefectServer:
 
     def _start(self, name: str, command: list[str], environment: dict[str, str], cwd: Path) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
+        program = [str(PROGRAMS / command[0]), *command[1:]]
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [str(PROGRAMS / command[0]), *command[1:]],
-                cwd=cwd,
-                env=environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+                program, cwd=cwd, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
         self.processes.append(process)
         return process
@@ -69,7 +65,7 @@ class PrefectServer:
     def start(self) -> subprocess.Popen[bytes]:
         """Starts the server and waits until it answers."""
         process = self._start(
-            "server", ["server", "start", "--port", str(self.port)], self.environment(), self.folder.parent
+            "server", ["prefect", "server", "start", "--port", str(self.port)], self.environment(), self.folder.parent
         )
 
         def healthy() -> bool:
