@@ -182,43 +182,38 @@ def test_another_commit_meanwhile_stays_untouched(project: Path, signs: Path, wa
     assert set(states(run_local(project)).values()) == {"Cached"}
 
 
-def test_a_full_disk_is_one_line_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True)
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of six megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)], capture_output=True)
     if mount.returncode != 0:
         pytest.skip("this user may not mount a small disk")
-    try:
-        project = make_project(disk / "project")
-        set_stage(project, "left", '!open("data/right.bin", "wb").write(bytes(20_000_000))')
-        done = groundreel(project, "run", "--local")
-        assert done.returncode == 1
-        assert "No space left on device" in done.stderr
-        assert "make room, then run again" in done.stderr
-        (project / ".runs" / "workspace" / "data" / "right.bin").unlink()
-        set_stage(project, "left", "")
-        assert states(run_local(project))["first"] in ("Cached", "Unchanged")
-        assert journal(project).count("first") == 1
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_no_room_for_the_cache_is_one_line(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True)
-    if mount.returncode != 0:
-        pytest.skip("this user may not mount a small disk")
-    try:
-        project = make_project(tmp_path / "project")
-        (project / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {disk}/cache\n")
-        set_stage(project, "first", '!text += "x" * 9_000_000')
-        done = groundreel(project, "run", "--local", "first")
-        assert done.returncode == 1
-        assert "groundreel: first: " in done.stderr
-        assert "No space left on device; make room, then run again" in done.stderr
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+def test_a_full_disk_is_one_line_and_the_next_run_goes_on(disk: Path) -> None:
+    project = make_project(disk / "project")
+    set_stage(project, "left", '!open("data/right.bin", "wb").write(bytes(20_000_000))')
+    done = groundreel(project, "run", "--local")
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "make room, then run again" in done.stderr
+    (project / ".runs" / "workspace" / "data" / "right.bin").unlink()
+    set_stage(project, "left", "")
+    assert states(run_local(project))["first"] in ("Cached", "Unchanged")
+    assert journal(project).count("first") == 1
+
+
+def test_no_room_for_the_cache_is_one_line(disk: Path, project: Path) -> None:
+    (project / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {disk}/cache\n")
+    set_stage(project, "first", '!text += "x" * 9_000_000')
+    done = groundreel(project, "run", "--local", "first")
+    assert done.returncode == 1
+    assert "groundreel: first: " in done.stderr
+    assert "No space left on device; make room, then run again" in done.stderr
 
 
 def test_the_supervisor_ends_what_ignores_it(tmp_path: Path) -> None:
