@@ -174,14 +174,6 @@ class DvcProject:
                     reasons += [f"parameter {key} {word}" for key, word in parameters.items()] or [f"{noun} {path} {how}"]
         return reasons
 
-    def cache_folder(self) -> Path:
-        """Where DVC keeps its objects."""
-        return Path(self.repo.cache.local_cache_dir)
-
-    def shared_config(self) -> dict[str, Any]:
-        """DVC settings for another workspace that uses this one's cache, by links."""
-        return shared_config(self.repo)
-
     def close(self) -> None:
         """Releases the databases."""
         self.repo.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.dvc_project import DvcProject
+from flows.dvc_project import DvcProject, shared_config
 from flows.graph import Graph
 from flows.results import bring_results
 from flows.stage_run import Outcome
@@ -65,7 +65,7 @@ class Run:
 def open_workspace(root: Path) -> Iterator[DvcProject]:
     """The frozen workspace of a project as DVC sees it, on the project's cache."""
     with DvcProject(root) as project:
-        config = project.shared_config()
+        config = shared_config(project.repo)
     with DvcProject(root / WORKSPACE, config) as frozen:
         yield frozen
 
@@ -93,7 +93,7 @@ def open_run(root: Path, targets: Sequence[str], wishes: Wishes, *, wait: bool =
             return
         snapshot = take_snapshot(root)
         make_workspace(root, root / WORKSPACE, snapshot.commit)
-        with DvcProject(root / WORKSPACE, tree.shared_config()) as frozen:
+        with DvcProject(root / WORKSPACE, shared_config(tree.repo)) as frozen:
             graph = frozen.graph.select(targets)
             share_with(root, frozen.root, graph.outside_inputs())
             logs.mkdir(parents=True, exist_ok=True)
