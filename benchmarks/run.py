@@ -16,6 +16,7 @@ from rich.table import Table
 from benchmarks.captions_join import measure_caption_join
 from benchmarks.corpora import ROOT
 from benchmarks.dag_runs import measure_prefect, measure_toy_dag, measure_wide_dag
+from benchmarks.llm_calls import measure_llm_calls
 from benchmarks.result import Result
 from benchmarks.stages import measure_boxes, measure_ingest, measure_latents
 from benchmarks.whole_run import measure_whole_run
@@ -39,7 +40,7 @@ def main() -> int:
     for measure in (measure_caption_join, measure_ingest, measure_boxes, measure_latents):
         with tempfile.TemporaryDirectory() as folder:
             results.append(measure(Path(folder)))
-    for measure_all in (measure_whole_run, measure_toy_dag, measure_wide_dag, measure_prefect):
+    for measure_all in (measure_llm_calls, measure_whole_run, measure_toy_dag, measure_wide_dag, measure_prefect):
         with tempfile.TemporaryDirectory() as folder:
             results += measure_all(Path(folder))
     show(results)

@@ -105,7 +105,8 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
     allowed = f"; allowed: {describe_range(field)}" if field else ""
     if problem["type"] == "missing":
         return f"{dotted}: missing{allowed}; profiles/toy.yaml shows a value"
-    return f"{dotted} = {str(problem['input'])[:60]!r}: {problem['msg'].removeprefix('Value error, ')}{allowed}"
+    shown = f" = {str(problem['input'])[:60]!r}" if field is None or field.repr else ""  # repr=False: may hold a secret
+    return f"{dotted}{shown}: {problem['msg'].removeprefix('Value error, ')}{allowed}"
 
 
 def _model_at(model: type[BaseModel], location: list[str]) -> type[BaseModel] | None:

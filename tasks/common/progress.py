@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
@@ -14,18 +14,27 @@ Item = TypeVar("Item")
 _SECONDS_BETWEEN_LINES = 5.0
 
 
-def track(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
-    """Yields the items and shows how many of `total` are done."""
+def track(items: Iterable[Item], what: str, total: int, detail: Callable[[], str] = str) -> Iterator[Item]:
+    """Yields the items and shows how many of `total` are done, with what `detail` says at that moment."""
     console = Console(stderr=True)
     if console.is_terminal:
-        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
         with Progress(*columns, console=console, transient=True) as bar:
-            yield from bar.track(items, total=total)
+            task = bar.add_task("", total=total)
+            for item in items:
+                yield item
+                bar.update(task, advance=1, description=detail())
         return
     last = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
         if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            sys.stderr.write(f"{what}: {done} of {total}\n")
+            sys.stderr.write(f"{what}: {done} of {total} {detail()}".rstrip() + "\n")
             sys.stderr.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,19 +12,22 @@ from tasks.common.errors import StageError
 from tasks.common.files import write_text
 
 _MOST_DETAIL = 300
+_MOST_RAW = 20_000
 
 
 @dataclass
 class Quarantine:
-    """Lines of `quarantine.jsonl`: {"item", "reason", "detail"}."""
+    """Lines of `quarantine.jsonl`: {"item", "reason", "detail"}, and "raw" where a text could not be used."""
 
     lines: list[str] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def add(self, item: str, reason: str, detail: str = "") -> None:
-        """Sets one item aside; `reason` is a short fixed word such as "truncated"."""
+    def add(self, item: str, reason: str, detail: str = "", raw: str = "") -> None:
+        """Sets one item aside; `reason` is a short fixed word such as "truncated", `raw` the text that could not be used."""
         self.reasons[reason] += 1
         entry = {"item": printable(item), "reason": reason, "detail": printable(detail)}
+        if raw:
+            entry["raw"] = printable(raw, _MOST_RAW)
         self.lines.append(json.dumps(entry, ensure_ascii=False, sort_keys=True))
 
     def write(self, path: Path) -> None:
@@ -42,8 +45,12 @@ def printable(text: str, most: int = _MOST_DETAIL) -> str:
 
 
 def join_quarantines(files: Iterable[Path], target: Path) -> None:
-    """One quarantine list from those of all shards, in their order; its first line counts the others."""
-    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    """One quarantine list from those of all shards, in their order."""
+    write_quarantine([line for file in files for line in file.read_text(encoding="utf-8").splitlines()], target)
+
+
+def write_quarantine(lines: Sequence[str], target: Path) -> None:
+    """A quarantine list, whole or not at all; its first line counts the others, for DVC warns of empty files."""
     write_text(target, "\n".join([json.dumps({"quarantined": len(lines)}), *lines]) + "\n")
 
 

@@ -1,0 +1,197 @@
+"""A GGUF model in this process: prompts that are kept, likelihoods, and greedy text under a grammar."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+from collections import OrderedDict
+from collections.abc import Collection, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.common.errors import UserError
+
+INSTALL = 'pip install -c constraints.txt -e ".[local-llm]"'
+_TOKENS = 16384
+_SEQUENCES = 64
+_BATCH = 2048
+
+
+def check_runtime() -> None:
+    """Checks that the runtime is there, without importing it.
+
+    Raises:
+        UserError: it is missing.
+    """
+    if importlib.util.find_spec("cyllama") is None:
+        raise UserError(f"llm.backend local: the package cyllama is missing; `{INSTALL}` installs it")
+
+
+def _import_runtime() -> Any:
+    check_runtime()
+    from cyllama.llama import llama_cpp
+
+    llama_cpp.disable_logging()
+    return llama_cpp
+
+
+class LlamaRuntime:
+    """One model and its memory. Prompts stay in memory, so that a question's examples are read once. Not for threads."""
+
+    def __init__(self, weights: Path, threads: int = 1) -> None:
+        self._llama = _import_runtime()
+
+        class Model(self._llama.LlamaModel):  # type: ignore[misc, name-defined]
+            """`get_logits_ith` of cyllama 0.2 asks the model for `n_vocab`, which only its vocabulary has."""
+
+            @property
+            def n_vocab(self) -> int:
+                return int(self.get_vocab().n_vocab)
+
+        settings = self._llama.LlamaModelParams()
+        settings.n_gpu_layers = 0
+        self._model = Model(str(weights), settings, verbose=False)
+        self._vocabulary = self._model.get_vocab()
+        context = self._llama.LlamaContextParams()
+        context.n_ctx, context.n_batch, context.n_seq_max = _TOKENS, _BATCH, _SEQUENCES
+        context.n_threads = context.n_threads_batch = threads
+        context.kv_unified = context.no_perf = True
+        self._context = self._llama.LlamaContext(self._model, context, verbose=False)
+        self._kept: OrderedDict[tuple[int, ...], int] = OrderedDict()
+
+    def tokens(self, text: str, *, markers: bool = False) -> list[int]:
+        """Token ids; what looks like a control token is text, unless `markers`."""
+        return list(self._vocabulary.tokenize(text, False, markers))
+
+    def log_likelihoods(self, prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+        """Log-likelihood [N] of each text after its prompt; texts go through the model together.
+
+        Raises:
+            UserError: prompt and text together are longer than the model's memory.
+        """
+        totals = np.empty(len(prompts))
+        group: list[int] = []
+        for index, prompt in enumerate(prompts):
+            rows = sum(len(texts[item]) for item in [*group, index])
+            if len(group) == _SEQUENCES // 2 or rows > _BATCH or prompt in [prompts[item] for item in group]:
+                totals[group] = self._score([prompts[item] for item in group], [texts[item] for item in group])
+                group = []
+            group.append(index)
+        totals[group] = self._score([prompts[item] for item in group], [texts[item] for item in group])
+        return totals
+
+    def _score(self, prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> list[float]:
+        used = sum(len(text) for text in texts)
+        heads = [tuple(prompt[:-1]) for prompt in prompts]
+        places = [self._keep(head, used, set(heads)) for head in heads]
+        batch = self._llama.LlamaBatch(n_tokens=used, embd=0, n_seq_max=1, verbose=False)
+        for place, prompt, text in zip(places, prompts, texts, strict=True):
+            for offset, token in enumerate([prompt[-1], *text[:-1]]):
+                batch.add(token, len(prompt) - 1 + offset, [place], True)
+        self._context.decode(batch)
+        totals, row = [], 0
+        for place, prompt, text in zip(places, prompts, texts, strict=True):
+            totals.append(sum(float(_log_softmax(self._logits(row + index))[token]) for index, token in enumerate(text)))
+            row += len(text)
+            self._context.memory_seq_rm(place, len(prompt) - 1, -1)
+        return totals
+
+    def _logits(self, row: int) -> NDArray[np.float64]:
+        return np.asarray(self._context.get_logits_ith(row), dtype=np.float64)
+
+    def _keep(self, prompt: tuple[int, ...], more: int, needed: Collection[tuple[int, ...]] = ()) -> int:
+        """The sequence that holds a prompt; if it is new, it is read, in place of those not used for longest."""
+        if prompt in self._kept:
+            self._kept.move_to_end(prompt)
+            return self._kept[prompt]
+        while self._kept and (len(self._kept) == _SEQUENCES or sum(map(len, self._kept)) + len(prompt) + more > _TOKENS):
+            oldest = next((item for item in self._kept if item not in needed), None)
+            if oldest is None:
+                raise UserError(f"the local model's memory of {_TOKENS} tokens is too small for this comparison; shorten it")
+            self._context.memory_seq_rm(self._kept.pop(oldest), -1, -1)
+        place = min(set(range(_SEQUENCES)) - set(self._kept.values()))
+        known = 0
+        if self._kept:
+            nearest = max(self._kept, key=lambda item: _common(item, prompt))
+            known = _common(nearest, prompt)
+            self._context.memory_seq_cp(self._kept[nearest], place, 0, known)
+        self._read(prompt[known:], known, place)
+        self._kept[prompt] = place
+        return place
+
+    def _read(self, tokens: Sequence[int], position: int, place: int) -> None:
+        """Puts tokens into a sequence; the scores of what follows the last one are then in the batch's last row."""
+        for start in range(0, len(tokens), _BATCH):
+            part = tokens[start : start + _BATCH]
+            batch = self._llama.LlamaBatch(n_tokens=len(part), embd=0, n_seq_max=1, verbose=False)
+            for offset, token in enumerate(part):
+                batch.add(token, position + start + offset, [place], offset == len(part) - 1)
+            self._context.decode(batch)
+
+    def _continue(self, prompt: Sequence[int], most: int) -> Generator[None, int, None]:
+        """Yields when the scores of the next token are ready and takes that token; keeps only the prompt at the end."""
+        if len(prompt) + most > _TOKENS:
+            raise UserError(f"the local model takes {_TOKENS} tokens, prompt and reply together; shorten the prompt")
+        place = self._keep(tuple(prompt[:-1]), most + 1)
+        token = prompt[-1]
+        try:
+            for position in range(len(prompt) - 1, len(prompt) - 1 + most):
+                self._read([token], position, place)
+                token = yield
+        finally:
+            self._context.memory_seq_rm(place, len(prompt) - 1, -1)
+
+    def complete(self, prompt: Sequence[int], choices: Sequence[Sequence[int]]) -> int:
+        """Index of the choice that greedy decoding reaches when only choices are allowed; none may begin another."""
+        alive, said = list(range(len(choices))), 0
+        steps = self._continue(prompt, max(map(len, choices)))
+        next(steps)
+        while len(alive) > 1:
+            scores = self._logits(-1)
+            best = max(sorted({choices[index][said] for index in alive}), key=lambda token: scores[token])
+            alive = [index for index in alive if choices[index][said] == best]
+            said += 1
+            if len(alive) > 1:
+                steps.send(best)
+        steps.close()
+        return alive[0]
+
+    def generate(self, prompt: Sequence[int], grammar: str | None, most: int) -> tuple[str, bool]:
+        """Greedy text of at most `most` tokens under a GBNF grammar, and whether it came to its end."""
+        sampler = self._llama.LlamaSampler(self._llama.LlamaSamplerChainParams())
+        if grammar is not None:
+            sampler.add_grammar(self._vocabulary, grammar, "root")
+        sampler.add_greedy()
+        steps, said = self._continue(prompt, most), []
+        next(steps)
+        ended = False
+        with contextlib.suppress(StopIteration):
+            while not ended:
+                token = sampler.sample(self._context, -1)
+                ended = bool(self._vocabulary.is_eog(token))
+                if not ended:
+                    said.append(token)
+                    steps.send(token)
+        steps.close()
+        return self._vocabulary.detokenize(said, remove_special=False, unparse_special=False), ended
+
+    def grammar(self, json_schema: Mapping[str, Any]) -> str:
+        """A grammar for compact JSON: with free white space, a small model writes line breaks until its limit."""
+        lines = self._llama.json_schema_to_grammar(json.dumps(json_schema)).splitlines()
+        return "\n".join('space ::= ""' if line.startswith("space ::=") else line for line in lines)
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    pairs = zip(one, other, strict=False)
+    return next((index for index, (mine, yours) in enumerate(pairs) if mine != yours), min(len(one), len(other)))
+
+
+def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    shifted: NDArray[np.float64] = scores - scores.max()
+    normed: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum())
+    return normed
