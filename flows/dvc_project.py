@@ -142,6 +142,7 @@ class DvcProject:
             metrics=tuple(path for path, out in outs if out.metric),
             figures=tuple(path for path, out in outs if out.plot),
             uncached=tuple(path for path, out in outs if not out.use_cache),
+            persisted=tuple(path for path, out in outs if out.persist and not out.use_cache and out.is_in_repo),
         )
 
     @contextmanager

@@ -43,7 +43,10 @@ def read_meta(stage: str, meta: Mapping[str, Any] | None) -> StageMeta:
 
 @dataclass(frozen=True)
 class StageSpec:
-    """One stage of the DAG; paths are relative to the project's root. `uncached` outputs are in git, not in DVC's cache."""
+    """One stage of the DAG; paths are relative to the project's root.
+
+    `uncached` outputs are in git, not in DVC's cache; the stage adds to those that are `persisted` too (`flows.persisted`).
+    """
 
     name: str
     description: str
@@ -56,6 +59,7 @@ class StageSpec:
     metrics: tuple[str, ...]
     figures: tuple[str, ...]
     uncached: tuple[str, ...]
+    persisted: tuple[str, ...] = ()
 
 
 class Graph:

@@ -24,14 +24,15 @@ def link_inputs(root: Path, folder: Path, inputs: Iterable[str], tracked: set[st
         if Path(name).is_absolute():
             continue
         source, target = root / name, folder / name
-        wanted = {path for path in _files(root, source) if path not in tracked}
-        for stale in _files(folder, target) - wanted - tracked:
+        wanted = {path for path in files_in(root, source) if path not in tracked}
+        for stale in files_in(folder, target) - wanted - tracked:
             (folder / stale).unlink()
         for path in sorted(wanted):
             _link(root / path, folder / path)
 
 
-def _files(base: Path, path: Path) -> set[str]:
+def files_in(base: Path, path: Path) -> set[str]:
+    """A file, or all files in a folder, as paths relative to `base`; none if there is nothing."""
     if path.is_dir():
         return {
             (Path(parent) / file).relative_to(base).as_posix()

@@ -11,6 +11,7 @@ from flows.dvc_project import DvcProject, one_line_errors
 from flows.dvc_stage_run import bring_outputs
 from flows.errors import RunError
 from flows.graph import Graph
+from flows.persisted import bring_persisted
 from flows.stage_run import Outcome
 from flows.workspace import Snapshot, head_commit, lock_bytes
 
@@ -40,7 +41,10 @@ def bring_results(
         for outcome in finished:
             bring_outputs(project, graph[outcome.stage], outcome.entry)
             for path in graph[outcome.stage].uncached:
-                _copy(workspace / path, root / path)
+                if path in graph[outcome.stage].persisted:
+                    bring_persisted(root, workspace, path)
+                else:
+                    _copy(workspace / path, root / path)
         write_lock_file(root / "dvc.lock", {outcome.stage: outcome.entry for outcome in finished})
 
 

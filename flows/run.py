@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flows.dvc_project import DvcProject, shared_config
 from flows.graph import Graph
+from flows.persisted import additions_kept, lend
 from flows.results import bring_results
 from flows.stage_run import Outcome
 from flows.workspace import (
@@ -85,7 +86,7 @@ def open_run(root: Path, targets: Sequence[str], wishes: Wishes, *, wait: bool =
         UsageError: a target or the pipeline file is wrong.
     """
     logs = root / RUNS_FOLDER / "logs" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
-    with one_run_at_a_time(root, wait=wait), DvcProject(root) as tree:
+    with one_run_at_a_time(root, wait=wait), additions_kept(root, root / WORKSPACE), DvcProject(root) as tree:
         graph = tree.graph.select(targets)
         if not wishes.force and not any(tree.changes(stage.name) for stage in graph):
             head = head_commit(root)
@@ -96,5 +97,6 @@ def open_run(root: Path, targets: Sequence[str], wishes: Wishes, *, wait: bool =
         with DvcProject(root / WORKSPACE, shared_config(tree.repo)) as frozen:
             graph = frozen.graph.select(targets)
             share_with(root, frozen.root, graph.outside_inputs())
+            lend(root, frozen.root, [path for stage in graph for path in stage.persisted])
             logs.mkdir(parents=True, exist_ok=True)
             yield Run(root, tree, frozen, graph, snapshot, logs)
