@@ -1,4 +1,4 @@
-"""What `dvc.yaml` says of the stages: files they read and write, metrics, figures, and where they run."""
+"""What `dvc.yaml` says of the stages: files they read and write, metrics, figures, tables, and where they run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from tasks.common.errors import UserError
 from tasks.common.parameters import read_yaml
 
+_TABLES = PurePosixPath("reports/tables")
 _TEMPLATE = re.compile(r"\$\{([A-Za-z0-9_.]+)\}")
 
 
@@ -24,6 +25,7 @@ class PipelineStage:
     outputs: tuple[str, ...]
     metrics: tuple[str, ...]
     figures: tuple[str, ...]
+    tables: tuple[str, ...]
 
 
 def _fill(text: str, parameters: dict[str, Any], where: Path) -> str:
@@ -38,6 +40,10 @@ def _fill(text: str, parameters: dict[str, Any], where: Path) -> str:
     return _TEMPLATE.sub(value, text)
 
 
+def _is_table(output: PurePosixPath) -> bool:
+    return output.parent == _TABLES and output.suffix == ".json"
+
+
 def read_pipeline(path: Path, parameters: dict[str, Any]) -> list[PipelineStage]:
     """The stages in the order of the file."""
     stages = []
@@ -48,9 +54,17 @@ def read_pipeline(path: Path, parameters: dict[str, Any]) -> list[PipelineStage]
             return tuple(_fill(entry, parameters, path) for entry in entries)
 
         outputs, metrics, figures = paths("outs"), paths("metrics"), paths("plots")
-        pool = stage.get("meta", {}).get("pool", "cpu")
         stages.append(
-            PipelineStage(name, stage.get("desc", ""), pool, paths("deps"), outputs + metrics + figures, metrics, figures)
+            PipelineStage(
+                name=name,
+                description=stage.get("desc", ""),
+                pool=stage.get("meta", {}).get("pool", "cpu"),
+                inputs=paths("deps"),
+                outputs=outputs + metrics + figures,
+                metrics=metrics,
+                figures=figures,
+                tables=tuple(output for output in outputs if _is_table(PurePosixPath(output))),
+            )
         )
     return stages
 

@@ -19,6 +19,7 @@ from tasks.common.errors import UserError
 from tasks.common.files import write_text
 from tasks.common.parameters import Section
 from tasks.common.quarantine import printable
+from tasks.common.report_table import read_table
 from tasks.report.dag_picture import draw_dag
 from tasks.report.pipeline import PipelineStage, read_pipeline
 
@@ -35,7 +36,7 @@ class Parameters(Section):
 
 @dataclass(frozen=True)
 class Paths:
-    """The pipeline file names metrics, figures and quarantine lists; one page out."""
+    """The pipeline file names tables, metrics, figures and quarantine lists; one page out."""
 
     pipeline: Path
     out: Path
@@ -90,7 +91,8 @@ def render_page(stages: list[PipelineStage], values: dict[str, Any], parameters:
         seed=values["seed"],
         dag=draw_dag(stages),
         stages=stages,
-        tables=[
+        tables=[read_table(Path(path)) for stage in stages for path in stage.tables],
+        metrics=[
             {"name": stage.name, "rows": list(flatten(json.loads(_read(path))))}
             for stage in stages
             for path in stage.metrics

@@ -16,11 +16,13 @@ from PIL import Image
 from tasks.common import stage
 from tasks.common.parameters import read_yaml
 from tasks.common.quarantine import Quarantine, join_quarantines
+from tasks.common.report_table import Cell, ReportTable, RowGroup, write_table
 from tasks.report import report
 from tasks.report.dag_picture import draw_dag
 from tasks.report.pipeline import PipelineStage, produces, read_pipeline, source_inputs, stage_edges
 
 ROOT = Path(__file__).resolve().parents[2]
+TABLE = "reports/tables/boxes.json"
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}\x1b[31m\u202e"
 
 
@@ -45,8 +47,12 @@ class Page(HTMLParser):
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A finished run in miniature, with hostile words everywhere."""
-    boxes = {"cmd": "x", "desc": HOSTILE, "deps": ["data/raw"], "outs": ["quarantine/boxes.jsonl"], "meta": {"pool": "gpu"}}
-    boxes |= {"metrics": ["boxes.json"], "plots": ["boxes.png"]}
+    boxes = {"cmd": "x", "desc": HOSTILE, "deps": ["data/raw"], "meta": {"pool": "gpu"}}
+    boxes |= {
+        "outs": ["quarantine/boxes.jsonl", {TABLE: {"cache": False}}],
+        "metrics": ["boxes.json"],
+        "plots": ["boxes.png"],
+    }
     (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": {"boxes": boxes}}))
     (tmp_path / "params.yaml").write_text((ROOT / "profiles" / "toy.yaml").read_text())
     (tmp_path / "boxes.json").write_text(json.dumps({"recall": 0.9753, "by": {HOSTILE: 1}, "list": [1, 2], "iou": None}))
@@ -56,6 +62,11 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         quarantine.add(f"{number} {HOSTILE}", "damaged", HOSTILE)
     quarantine.write(tmp_path / "part.jsonl")
     join_quarantines([tmp_path / "part.jsonl"], tmp_path / "quarantine" / "boxes.jsonl")
+    rows: list[tuple[Cell, ...]] = [(HOSTILE, 0.8642, None), ("second", 3, 2), ("third", None, 1)]
+    groups = (RowGroup(title=f"here {HOSTILE}", rows=1), RowGroup(title="elsewhere", rows=2))
+    columns = (f"who {HOSTILE}", "share", "rank")
+    table = ReportTable(title=f"Table {HOSTILE}", note=f"Note {HOSTILE}", columns=columns, rows=tuple(rows), groups=groups)
+    write_table(tmp_path / TABLE, table)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -86,6 +97,81 @@ def test_numbers_stand_as_measured(work: Path) -> None:
         assert part in words
     for part in ("compute.workers", "compute.engine", "compute.num_gpus"):
         assert part not in words
+
+
+def test_tables_stand_before_the_metrics(work: Path) -> None:
+    run()
+    text = (work / "index.html").read_text(encoding="utf-8")
+    words = Page(text).words
+    parts = (
+        "Pipeline",
+        "Table <script>",
+        "Note <script>",
+        "who <script>",
+        "here <script>",
+        "0.8642",
+        "elsewhere",
+        "Metrics",
+    )
+    places = [words.index(part) for part in parts]
+    assert places == sorted(places)
+    table = text[text.index('<table class="results">') : text.index("<h2>Metrics</h2>")]
+    assert (
+        re.findall(r"<th scope=\"(?:col|rowgroup)\"([^>]*)>", table)
+        == ["", ' class="number"', ' class="number"'] + [' colspan="3"'] * 2
+    )
+    assert re.findall(r"<td( class=\"number\")?>([^<]*)</td>", table)[1:] == [
+        (' class="number"', "0.8642"),
+        (' class="number"', "–"),
+        ("", "second"),
+        (' class="number"', "3"),
+        (' class="number"', "2"),
+        ("", "third"),
+        (' class="number"', "–"),
+        (' class="number"', "1"),
+    ]
+    assert re.findall(r"</?(?:tbody|thead|table)\b", table) == [
+        "<table", "<thead", "</thead", *["<tbody", "</tbody"] * 2, "</table"
+    ]  # fmt: skip
+
+
+def test_a_table_without_rows_or_note_is_drawn(work: Path) -> None:
+    write_table(work / TABLE, ReportTable(title="Nothing yet", columns=("who",), rows=()))
+    assert run() == 0
+    assert "Nothing yet" in Page((work / "index.html").read_text(encoding="utf-8")).words
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"title": "t", "columns": ["a"], "rows": [["a", "b"]]}', "[" * 100_000])
+def test_a_damaged_table_is_named(content: str, work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (work / TABLE).write_text(content)
+    assert run() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"report: {TABLE}: ")
+    assert not (work / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (TABLE, True),
+        ("reports/tables/a.csv", False),
+        ("data/reports/tables/a.json", False),
+        ("reports/tables/x/a.json", False),
+    ],
+)
+def test_tables_are_json_files_in_their_folder(output: str, expected: bool, work: Path) -> None:
+    (work / "dvc.yaml").write_text(json.dumps({"stages": {"a": {"cmd": "x", "outs": [output], "metrics": ["m.json"]}}}))
+    (item,) = read_pipeline(work / "dvc.yaml", {})
+    assert item.tables == ((output,) if expected else ())
+    assert item.outputs == (output, "m.json")
+
+
+def test_the_report_depends_on_every_table() -> None:
+    stages = read_pipeline(ROOT / "dvc.yaml", read_yaml(ROOT / "params.yaml"))
+    tables = {path for item in stages for path in item.tables}
+    (page,) = [item for item in stages if item.name == "report"]
+    assert tables
+    assert tables <= set(page.inputs)
 
 
 def test_a_missing_metric_is_named(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +212,8 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 @given(st.lists(names, min_size=1, max_size=6, unique=True))
 def test_any_names_make_a_sound_picture(chain: list[str]) -> None:
     stages = [
-        PipelineStage(name, "", "cpu", (f"out{index}",), (f"out{index + 1}",), (), ()) for index, name in enumerate(chain)
+        PipelineStage(name, "", "cpu", (f"out{index}",), (f"out{index + 1}",), (), (), ())
+        for index, name in enumerate(chain)
     ]
     picture = str(draw_dag(stages))
     page = Page(picture)

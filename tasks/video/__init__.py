@@ -1,0 +1,1 @@
+"""What several systems share about videos: files that hold them."""
