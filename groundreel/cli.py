@@ -200,5 +200,47 @@ def explain(file: Path, no_check: bool) -> None:
     print_lineage(_project_root(), file, not no_check)
 
 
+@main.group()
+def lvd() -> None:
+    """The LVD benchmark: 500 prompts, and rules that say whether layouts show what they want."""
+
+
+@lvd.command("score")
+@click.option("--replies", type=click.Path(path_type=Path), help="A reply cache of the original project.")
+@click.option("--layouts", type=click.Path(path_type=Path), help="Layouts as JSON Lines.")
+@click.option("--json", "as_json", is_flag=True, help="Counts of 500 per task as JSON.")
+@_one_line_errors
+def lvd_score(replies: Path | None, layouts: Path | None, as_json: bool) -> None:
+    """Score layouts by the published rules and by strict ones, side by side.
+
+    The k-th layout of a prompt is judged at the k-th time the benchmark asks it; in a file of layouts, a prompt's only one
+    serves every time.
+    """
+    from groundreel.layouts import print_scores, score_layouts, score_replies
+
+    if replies is not None and layouts is None:
+        print_scores(score_replies(replies), replies, as_json)
+    elif layouts is not None and replies is None:
+        print_scores(score_layouts(layouts), layouts, as_json)
+    else:
+        raise click.UsageError("give one of --replies FILE and --layouts FILE")
+
+
+@main.group("import")
+def import_() -> None:
+    """Take over files of the original projects."""
+
+
+@import_.command("layouts")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Where to write JSON Lines.")
+@_one_line_errors
+def import_layouts_command(path: Path, out: Path) -> None:
+    """Turn PATH, a reply cache of the original LVD or DVD project, into layouts."""
+    from groundreel.layouts import import_layouts
+
+    import_layouts(path, out)
+
+
 if __name__ == "__main__":
     main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import re
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from tasks.common.errors import UserError
 from tasks.common.parameters import load_parameters
+from tasks.llm.parameters import LanguageModel
 
 _LEAST_FREE_BYTES = 2_000_000_000
 
@@ -100,6 +102,22 @@ def _runs(root: Path) -> Iterator[Finding]:
         yield from (Finding(*found) for found in examine_runs(root))
 
 
+def _language_model(llm: LanguageModel) -> Finding:
+    """Replies that are kept need neither key nor weights, so what is missing is a warning."""
+    kept = "kept replies still answer"
+    if llm.backend == "local":
+        from tasks.llm.local_model import check_installed
+
+        try:
+            check_installed(llm.model)
+        except UserError as error:
+            return Finding("warning", "llm", f"{error}; {kept}")
+        return Finding("ok", "llm", f"{llm.model}, in this process")
+    if llm.key_variable and not os.environ.get(llm.key_variable, "").strip():
+        return Finding("warning", "llm", f"no key in {llm.key_variable}; `export {llm.key_variable}=...` sets it; {kept}")
+    return Finding("ok", "llm", f"{llm.model} at {llm.base_url}, key {'present' if llm.key_variable else 'not needed'}")
+
+
 def _parameters(root: Path) -> Iterator[Finding]:
     from tasks.parameters import ProjectParameters
 
@@ -109,6 +127,7 @@ def _parameters(root: Path) -> Iterator[Finding]:
         yield Finding("error", "params", str(error))
         return
     yield Finding("ok", "params", f"profile {project.profile}, seed {project.seed}")
+    yield _language_model(project.llm)
     from tasks.common.devices import select_device
 
     try:

@@ -1,0 +1,1 @@
+"""LLM-grounded video diffusion: benchmark prompts, layout planning, and the rules that score layouts."""
