@@ -8,6 +8,8 @@ from pydantic import Field
 
 from tasks.common.parameters import Compute, Section
 from tasks.corpus import boxes, ingest, latents
+from tasks.llm.parameters import LanguageModel
+from tasks.lvd import layouts
 from tasks.report import report
 from tasks.spriteworld import spriteworld
 
@@ -22,4 +24,6 @@ class ProjectParameters(Section):
     ingest: ingest.Parameters
     boxes: boxes.Parameters
     latents: latents.Parameters
+    llm: LanguageModel
+    layouts: layouts.Parameters
     report: report.Parameters

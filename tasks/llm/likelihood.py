@@ -17,7 +17,7 @@ class Context(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     answer: str
-    prompt: str
+    prompt: str = Field(min_length=1)
     text: int = Field(default=0, ge=0)
 
 
@@ -48,6 +48,6 @@ class Completion(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    prompt: str
+    prompt: str = Field(min_length=1)
     choices: tuple[str, ...] = Field(min_length=1)
     stop: str = Field(min_length=1)

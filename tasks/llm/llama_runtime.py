@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import json
 from collections import OrderedDict
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,30 +74,30 @@ class LlamaRuntime:
             UserError: prompt and text together are longer than the model's memory.
         """
         totals = np.empty(len(prompts))
-        group: list[int] = []
-        for index, prompt in enumerate(prompts):
-            rows = sum(len(texts[item]) for item in [*group, index])
-            if len(group) == _SEQUENCES // 2 or rows > _BATCH or prompt in [prompts[item] for item in group]:
-                totals[group] = self._score([prompts[item] for item in group], [texts[item] for item in group])
-                group = []
-            group.append(index)
-        totals[group] = self._score([prompts[item] for item in group], [texts[item] for item in group])
+        for group in _groups(prompts, texts):
+            totals[group] = self._score([prompts[item] for item in group], [texts[item] for item in group])
         return totals
 
     def _score(self, prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> list[float]:
         used = sum(len(text) for text in texts)
         heads = [tuple(prompt[:-1]) for prompt in prompts]
         places = [self._keep(head, used, set(heads)) for head in heads]
-        batch = self._llama.LlamaBatch(n_tokens=used, embd=0, n_seq_max=1, verbose=False)
-        for place, prompt, text in zip(places, prompts, texts, strict=True):
-            for offset, token in enumerate([prompt[-1], *text[:-1]]):
-                batch.add(token, len(prompt) - 1 + offset, [place], True)
-        self._context.decode(batch)
-        totals, row = [], 0
-        for place, prompt, text in zip(places, prompts, texts, strict=True):
-            totals.append(sum(float(_log_softmax(self._logits(row + index))[token]) for index, token in enumerate(text)))
-            row += len(text)
-            self._context.memory_seq_rm(place, len(prompt) - 1, -1)
+        rows = [
+            (token, len(prompt) - 1 + offset, places[number], number, wanted)
+            for number, (prompt, text) in enumerate(zip(prompts, texts, strict=True))
+            for offset, (token, wanted) in enumerate(zip([prompt[-1], *text], text, strict=False))
+        ]
+        totals = [0.0] * len(texts)
+        for start in range(0, len(rows), _BATCH):
+            part = rows[start : start + _BATCH]
+            batch = self._llama.LlamaBatch(n_tokens=len(part), embd=0, n_seq_max=1, verbose=False)
+            for token, position, place, _, _ in part:
+                batch.add(token, position, [place], True)
+            self._context.decode(batch)
+            for row, (_, _, _, number, wanted) in enumerate(part):
+                totals[number] += float(_log_softmax(self._logits(row))[wanted])
+        for place, head in zip(places, heads, strict=True):
+            self._context.memory_seq_rm(place, len(head), -1)
         return totals
 
     def _logits(self, row: int) -> NDArray[np.float64]:
@@ -105,14 +105,16 @@ class LlamaRuntime:
 
     def _keep(self, prompt: tuple[int, ...], more: int, needed: Collection[tuple[int, ...]] = ()) -> int:
         """The sequence that holds a prompt; if it is new, it is read, in place of those not used for longest."""
-        if prompt in self._kept:
+        if len(prompt) + more > _TOKENS:
+            limits = f"{_TOKENS} tokens, prompt and reply together"
+            raise UserError(f"the local model takes {limits}; shorten the prompt or lower llm.max_tokens")
+        new = prompt not in self._kept
+        while len(self._kept) + new > _SEQUENCES or sum(map(len, self._kept)) + new * len(prompt) + more > _TOKENS:
+            oldest = next(item for item in self._kept if item != prompt and item not in needed)
+            self._context.memory_seq_rm(self._kept.pop(oldest), -1, -1)
+        if not new:
             self._kept.move_to_end(prompt)
             return self._kept[prompt]
-        while self._kept and (len(self._kept) == _SEQUENCES or sum(map(len, self._kept)) + len(prompt) + more > _TOKENS):
-            oldest = next((item for item in self._kept if item not in needed), None)
-            if oldest is None:
-                raise UserError(f"the local model's memory of {_TOKENS} tokens is too small for this comparison; shorten it")
-            self._context.memory_seq_rm(self._kept.pop(oldest), -1, -1)
         place = min(set(range(_SEQUENCES)) - set(self._kept.values()))
         known = 0
         if self._kept:
@@ -134,8 +136,6 @@ class LlamaRuntime:
 
     def _continue(self, prompt: Sequence[int], most: int) -> Generator[None, int, None]:
         """Yields when the scores of the next token are ready and takes that token; keeps only the prompt at the end."""
-        if len(prompt) + most > _TOKENS:
-            raise UserError(f"the local model takes {_TOKENS} tokens, prompt and reply together; shorten the prompt")
         place = self._keep(tuple(prompt[:-1]), most + 1)
         token = prompt[-1]
         try:
@@ -146,7 +146,7 @@ class LlamaRuntime:
             self._context.memory_seq_rm(place, len(prompt) - 1, -1)
 
     def complete(self, prompt: Sequence[int], choices: Sequence[Sequence[int]]) -> int:
-        """Index of the choice that greedy decoding reaches when only choices are allowed; none may begin another."""
+        """Index of the choice that greedy decoding reaches first when only choices are allowed."""
         alive, said = list(range(len(choices))), 0
         steps = self._continue(prompt, max(map(len, choices)))
         next(steps)
@@ -155,10 +155,11 @@ class LlamaRuntime:
             best = max(sorted({choices[index][said] for index in alive}), key=lambda token: scores[token])
             alive = [index for index in alive if choices[index][said] == best]
             said += 1
-            if len(alive) > 1:
-                steps.send(best)
+            if len(alive) == 1 or any(len(choices[index]) == said for index in alive):
+                break
+            steps.send(best)
         steps.close()
-        return alive[0]
+        return min(alive, key=lambda index: len(choices[index]))
 
     def generate(self, prompt: Sequence[int], grammar: str | None, most: int) -> tuple[str, bool]:
         """Greedy text of at most `most` tokens under a GBNF grammar, and whether it came to its end."""
@@ -183,6 +184,21 @@ class LlamaRuntime:
         """A grammar for compact JSON: with free white space, a small model writes line breaks until its limit."""
         lines = self._llama.json_schema_to_grammar(json.dumps(json_schema)).splitlines()
         return "\n".join('space ::= ""' if line.startswith("space ::=") else line for line in lines)
+
+
+def _groups(prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Indices of what goes through the model together: different prompts that fit into its memory with their texts."""
+    group: list[int] = []
+    for index, prompt in enumerate(prompts):
+        rows = sum(len(texts[item]) for item in [*group, index])
+        memory = rows + sum(len(prompts[item]) for item in [*group, index])
+        full = len(group) == _SEQUENCES // 2 or rows > _BATCH or memory > _TOKENS
+        if group and (full or prompt in [prompts[item] for item in group]):
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -1,1 +1,1 @@
-"""LLM-grounded video diffusion: benchmark prompts, layout planning, and the rules that score layouts."""
+"""LLM-grounded video diffusion: benchmark prompts, layouts and their planning, and the rules that score them."""

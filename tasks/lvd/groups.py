@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tasks.captions.scene import Place, SceneDescription, SceneObject
 from tasks.lvd.layout import MOST_OBJECTS
 from tasks.lvd.places import FREE, REGIONS, SIDES, Axis
-from tasks.lvd.scene import Place, SceneDescription, SceneObject
 
 _MOST_IN_A_ROW = 4
 

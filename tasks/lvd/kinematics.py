@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.captions.scene import SceneDescription, Size
 from tasks.lvd.formations import LEAST_SIDE, Formation, formations
 from tasks.lvd.free_room import GroupTrack, best_candidate, candidate_keys, crowd_of, whole_pixels
 from tasks.lvd.groups import Group, groups_of, in_order
 from tasks.lvd.layout import CANVAS_PIXELS, MOST_FRAMES, DynamicSceneLayout, LayoutObject
 from tasks.lvd.layout_sentences import sentence
 from tasks.lvd.places import Slack
-from tasks.lvd.scene import SceneDescription, Size
 from tasks.lvd.trajectories import GROWTH, half_sides, path, progress, visible_frames
 from tasks.lvd.waypoints import Stage, group_room, is_upright, waypoints
 

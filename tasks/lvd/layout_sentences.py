@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.lvd.scene import WHOLE, Motion, Place, SceneDescription, SceneObject, Span
+from tasks.captions.scene import WHOLE, Motion, Place, SceneDescription, SceneObject, Span
 
 _NUMBERS = (
     *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),

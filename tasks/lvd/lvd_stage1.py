@@ -19,6 +19,7 @@ from tasks.lvd.prompt_sets import known_prompts
 from tasks.lvd.published_scores import DISTINCT_PROMPTS, PROMPTS, PUBLISHED_SCORES, PublishedScore
 from tasks.lvd.scoring import MISSING, MODES, Attempt, Mode, Scores, score
 
+PARSER_FOLDER = "slots-parser"
 _COLUMNS = (
     "planner",
     "set",
@@ -84,7 +85,7 @@ def make_scores(project: Any, paths: Paths) -> stage.Metrics:
             scored.append(Scored(file.parent.name, file.stem, score_file(file, prompts)))
     if not scored and not not_scored:
         raise StageError(f"{paths.layouts}: no layouts in it; run the stage `layouts`")
-    write_table(paths.table, _table(scored))
+    write_table(paths.table, _table(scored, project.llm.model))
     metrics: stage.Metrics = {}
     for item in scored:
         metrics.setdefault(item.planner, {})[item.set] = _metrics(item.scores)
@@ -125,8 +126,8 @@ def _counts(scores: Scores, mode: Mode) -> dict[str, Any]:
     return {**{task: passed[task] for task in passed if prompts[task]}, "share": passed["total"] / prompts["total"]}
 
 
-def _table(scored: Sequence[Scored]) -> ReportTable:
-    measured, published = [_measured_row(item) for item in scored], [_published_row(row) for row in PUBLISHED_SCORES]
+def _table(scored: Sequence[Scored], model: str) -> ReportTable:
+    measured, published = [_measured_row(item, model) for item in scored], [_published_row(row) for row in PUBLISHED_SCORES]
     return ReportTable(
         title="LVD benchmark, stage 1: layouts",
         note=_NOTE,
@@ -144,7 +145,7 @@ def _percent(part: int, whole: int) -> float:
     return round(100 * part / whole, 1)
 
 
-def _measured_row(item: Scored) -> tuple[Cell, ...]:
+def _measured_row(item: Scored, model: str) -> tuple[Cell, ...]:
     prompts, distinct = item.scores.prompts(), item.scores.distinct_prompts()
     passed, strict = (item.scores.counts(mode) for mode in MODES)
     return (
@@ -158,7 +159,7 @@ def _measured_row(item: Scored) -> tuple[Cell, ...]:
         _percent(strict["total"], prompts["total"]),
         distinct["total"],
         *(item.scores.distinct_counts(mode)["total"] for mode in MODES),
-        "this run",
+        "this run" if item.planner == PARSER_FOLDER else f"this run, {model}",
     )
 
 

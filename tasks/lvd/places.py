@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.captions.scene import Place, Region, Side
 from tasks.lvd.layout import CANVAS_PIXELS
-from tasks.lvd.scene import Place, Region, Side
 
 
 class Axis(NamedTuple):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.captions.scene import Motion, SceneObject
 from tasks.lvd.layout import CANVAS_PIXELS
-from tasks.lvd.scene import Motion, SceneObject
 
 Floats = NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.captions.scene import Motion, Place, SceneObject
 from tasks.lvd.layout import CANVAS_PIXELS
 from tasks.lvd.places import FAR, FREE, MIDDLE, NEAR, REGIONS, SIDES, Axis, Interval, Slack, beside, extent, interval
-from tasks.lvd.scene import Motion, Place, SceneObject
 
 Waypoint = tuple[Interval, Interval]
 Bounds = Callable[[int, float | None], NDArray[np.float64]]

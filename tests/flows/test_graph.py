@@ -35,8 +35,9 @@ def test_the_graph_is_that_of_dvc() -> None:
     assert graph["boxes"].figures == ("reports/figures/boxes.png",)
     assert set(graph["boxes"].uncached) == {"reports/boxes.json", "reports/figures/boxes.png"}
     assert "models/sprite/detector" in graph.outside_inputs()
-    assert not any(path.startswith("data/") for path in graph.outside_inputs())
-    assert [stage.name for stage in graph.select(["corpus"])] == [name for name in graph.stages if name != "report"]
+    assert {path for path in graph.outside_inputs() if path.startswith("data/")} == {"data/prompts"}
+    assert {stage.name for stage in graph.select(["corpus"])} == {"spriteworld", "ingest", "boxes", "latents"}
+    assert {stage.name for stage in graph.select(["lvd"])} == {"layouts", "lvd_stage1"}
 
 
 def test_a_matrix_is_selected_as_a_whole_or_by_instance(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tasks.captions.scene import MOST_COUNT, Motion, Place, Region, SceneDescription, SceneObject, Side, Size, Span
 from tasks.lvd.formations import formations
 from tasks.lvd.kinematics import lay_out
 from tasks.lvd.layout import CANVAS_PIXELS, MOST_OBJECTS, DynamicSceneLayout
 from tasks.lvd.layout_sentences import plural
-from tasks.lvd.scene import MOST_COUNT, Motion, Place, Region, SceneDescription, SceneObject, Side, Size, Span
 
 LEFT, RIGHT, TOP, BOTTOM, CENTER = (Place(region=name) for name in ("left", "right", "top", "bottom", "center"))
 CORNERS: dict[Region, tuple[float, float]] = {

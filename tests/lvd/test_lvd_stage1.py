@@ -197,9 +197,23 @@ def test_the_table_tells_measured_from_published(tmp_path: Path) -> None:
     table = read_table(tmp_path / "table")
     (measured_title, measured), (published_title, published) = table.grouped()
     assert (measured_title, published_title) == ("measured in this run", "published")
-    nothing = (None,) * 4
+    nothing, by_model = (None,) * 4, "this run, SmolLM2-135M-Instruct"
     assert measured == (
-        ("direct-lvd", "lvd_numeracy", 100, 100, *nothing, 100, 100.0, 100, 100.0, 20, 20, 20, "this run"),
+        (
+            "direct-lvd",
+            "lvd_numeracy",
+            100,
+            100,
+            *nothing,
+            100,
+            100.0,
+            100,
+            100.0,
+            20,
+            20,
+            20,
+            by_model,
+        ),
         ("slots-parser", "lvd", 500, 99, 0, 0, 0, 0, 99, 19.8, 99, 19.8, 184, 19, 19, "this run"),
         ("slots-parser", "lvd_numeracy", 100, 99, *nothing, 99, 99.0, 99, 99.0, 20, 19, 19, "this run"),
     )

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTPUTS = ("data/sample", "data/corpus", "reports")
+OUTPUTS = ("data/sample", "data/corpus", "data/lvd", "reports")
 
 
 def git(folder: Path, *arguments: str) -> str:
