@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[2]
-_LIBRARIES = ("diffusers", "numpy", "pillow", "safetensors", "tokenizers", "torch", "transformers", "webdataset")
+_LIBRARIES = (
+    *("av", "diffusers", "numpy", "pillow", "safetensors", "spacy", "tokenizers", "torch", "transformers", "webdataset"),
+)
 
 
 def file_sha256(path: Path) -> str:

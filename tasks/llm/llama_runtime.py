@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-from collections import OrderedDict
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,12 @@ from tasks.common.errors import UserError
 
 INSTALL = 'pip install -c constraints.txt -e ".[local-llm]"'
 _TOKENS = 16384
-_SEQUENCES = 64
+_SEQUENCES = 256
+_GROUP = 32
 _BATCH = 2048
+_ROWS = 32
+"""Tokens that are computed in one go. From 64 on, llama.cpp rounds otherwise, and what is scored would depend on how much of
+its prompt was known before."""
 
 
 def check_runtime() -> None:
@@ -57,11 +60,12 @@ class LlamaRuntime:
         self._model = Model(str(weights), settings, verbose=False)
         self._vocabulary = self._model.get_vocab()
         context = self._llama.LlamaContextParams()
-        context.n_ctx, context.n_batch, context.n_seq_max = _TOKENS, _BATCH, _SEQUENCES
+        context.n_ctx, context.n_batch, context.n_ubatch, context.n_seq_max = _TOKENS, _BATCH, _ROWS, _SEQUENCES
         context.n_threads = context.n_threads_batch = threads
         context.kv_unified = context.no_perf = True
         self._context = self._llama.LlamaContext(self._model, context, verbose=False)
-        self._kept: OrderedDict[tuple[int, ...], int] = OrderedDict()
+        self._kept: dict[tuple[int, ...], int] = {}
+        self._used = 0
 
     def tokens(self, text: str, *, markers: bool = False) -> list[int]:
         """Token ids; what looks like a control token is text, unless `markers`."""
@@ -81,7 +85,7 @@ class LlamaRuntime:
     def _score(self, prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> list[float]:
         used = sum(len(text) for text in texts)
         heads = [tuple(prompt[:-1]) for prompt in prompts]
-        places = [self._keep(head, used, set(heads)) for head in heads]
+        places = self._keep(heads, used)
         rows = [
             (token, len(prompt) - 1 + offset, places[number], number, wanted)
             for number, (prompt, text) in enumerate(zip(prompts, texts, strict=True))
@@ -103,27 +107,39 @@ class LlamaRuntime:
     def _logits(self, row: int) -> NDArray[np.float64]:
         return np.asarray(self._context.get_logits_ith(row), dtype=np.float64)
 
-    def _keep(self, prompt: tuple[int, ...], more: int, needed: Collection[tuple[int, ...]] = ()) -> int:
-        """The sequence that holds a prompt; if it is new, it is read, in place of those not used for longest."""
-        if len(prompt) + more > _TOKENS:
+    def _keep(self, prompts: Sequence[tuple[int, ...]], more: int) -> list[int]:
+        """The sequences that hold these prompts, with room for `more` tokens.
+
+        What is new is read, in memory of what has the same begin. If there is no room, all else is forgotten first: in the
+        holes that single prompts leave, tokens would come to lie out of order, and sums would be rounded otherwise.
+        """
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._kept]
+        needed = sum(map(len, new)) + more
+        if self._used + needed > _TOKENS or len(self._kept) + len(new) > _SEQUENCES:
+            self._forget()
+            new = list(dict.fromkeys(prompts))
+            needed = sum(map(len, new)) + more
+        if needed > _TOKENS:
             limits = f"{_TOKENS} tokens, prompt and reply together"
             raise UserError(f"the local model takes {limits}; shorten the prompt or lower llm.max_tokens")
-        new = prompt not in self._kept
-        while len(self._kept) + new > _SEQUENCES or sum(map(len, self._kept)) + new * len(prompt) + more > _TOKENS:
-            oldest = next(item for item in self._kept if item != prompt and item not in needed)
-            self._context.memory_seq_rm(self._kept.pop(oldest), -1, -1)
-        if not new:
-            self._kept.move_to_end(prompt)
-            return self._kept[prompt]
-        place = min(set(range(_SEQUENCES)) - set(self._kept.values()))
-        known = 0
+        for prompt in new:
+            self._add(prompt)
+        return [self._kept[prompt] for prompt in prompts]
+
+    def _add(self, prompt: tuple[int, ...]) -> None:
+        place, known = len(self._kept), 0
         if self._kept:
             nearest = max(self._kept, key=lambda item: _common(item, prompt))
             known = _common(nearest, prompt)
             self._context.memory_seq_cp(self._kept[nearest], place, 0, known)
         self._read(prompt[known:], known, place)
         self._kept[prompt] = place
-        return place
+        self._used += len(prompt) - known
+
+    def _forget(self) -> None:
+        for place in self._kept.values():
+            self._context.memory_seq_rm(place, -1, -1)
+        self._kept, self._used = {}, 0
 
     def _read(self, tokens: Sequence[int], position: int, place: int) -> None:
         """Puts tokens into a sequence; the scores of what follows the last one are then in the batch's last row."""
@@ -136,7 +152,7 @@ class LlamaRuntime:
 
     def _continue(self, prompt: Sequence[int], most: int) -> Generator[None, int, None]:
         """Yields when the scores of the next token are ready and takes that token; keeps only the prompt at the end."""
-        place = self._keep(tuple(prompt[:-1]), most + 1)
+        (place,) = self._keep([tuple(prompt[:-1])], most + 1)
         token = prompt[-1]
         try:
             for position in range(len(prompt) - 1, len(prompt) - 1 + most):
@@ -192,7 +208,7 @@ def _groups(prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) ->
     for index, prompt in enumerate(prompts):
         rows = sum(len(texts[item]) for item in [*group, index])
         memory = rows + sum(len(prompts[item]) for item in [*group, index])
-        full = len(group) == _SEQUENCES // 2 or rows > _BATCH or memory > _TOKENS
+        full = len(group) == _GROUP or rows > _BATCH or memory > _TOKENS
         if group and (full or prompt in [prompts[item] for item in group]):
             yield group
             group = []

