@@ -12,7 +12,16 @@ from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LIBRARIES = (
-    *("av", "diffusers", "numpy", "pillow", "safetensors", "spacy", "tokenizers", "torch", "transformers", "webdataset"),
+    "av",
+    "diffusers",
+    "numpy",
+    "pillow",
+    "safetensors",
+    "spacy",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "webdataset",
 )
 
 
