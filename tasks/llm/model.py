@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -99,11 +99,21 @@ async def open_model(parameters: LanguageModel, replies: Path) -> AsyncIterator[
         await model.close()
 
 
-async def ask_all(calls: Iterable[Coroutine[Any, Any, Item]]) -> list[Item]:
-    """Runs calls at the same time; results in their order. The first that raises ends the others and is raised itself."""
+async def ask_all(
+    calls: Iterable[Coroutine[Any, Any, Item]],
+    watch: Callable[[Iterable[Awaitable[Item]]], Iterable[Awaitable[Item]]] = iter,
+) -> list[Item]:
+    """Runs calls at the same time; results in their order. The first that raises ends the others and is raised itself.
+
+    Args:
+        calls: what to run.
+        watch: sees the calls as they end, such as `tasks.common.progress.track`.
+    """
     running = [asyncio.ensure_future(call) for call in calls]
     try:
-        return list(await asyncio.gather(*running))
+        for ended in watch(asyncio.as_completed(running)):
+            await ended
+        return [call.result() for call in running]
     finally:
         for call in running:
             call.cancel()

