@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import functools
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec
 
 import click
 
-Arguments = ParamSpec("Arguments")
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+from groundreel.import_commands import import_commands
+from groundreel.one_line_errors import one_line_errors
 
 
 def _project_root() -> Path:
@@ -22,28 +18,6 @@ def _project_root() -> Path:
     if root is None:
         raise click.UsageError(f"{here}: no dvc.yaml here or above; change into a clone of groundreel")
     return root
-
-
-def _one_line_errors(command: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """A user's mistake is one line and exit code 2; a failure one line and exit code 1."""
-
-    @functools.wraps(command)
-    def wrapped(*arguments: Arguments.args, **named: Arguments.kwargs) -> None:
-        from flows.errors import RunError, UsageError
-        from tasks.common.errors import StageError, UserError
-
-        try:
-            command(*arguments, **named)
-        except (UserError, UsageError, StageError, RunError) as error:
-            click.echo(f"groundreel: {error}", err=True)
-            sys.exit(2 if isinstance(error, UserError | UsageError) else 1)
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            click.echo(f"groundreel: {error}; make room there or make it writable, then run again", err=True)
-            sys.exit(1)
-
-    return wrapped
 
 
 def _print_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -64,7 +38,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("targets", nargs=-1, metavar="[STAGE|SYSTEM]...")
-@_one_line_errors
+@one_line_errors
 def plan(targets: tuple[str, ...]) -> None:
     """Show the DAG: stage, pool, up to date or not, and why."""
     from groundreel.runs import print_plan
@@ -80,7 +54,7 @@ def plan(targets: tuple[str, ...]) -> None:
 @click.option("--force", is_flag=True, help="Run stages even if nothing changed.")
 @click.option("--remote-workers", is_flag=True, help="Workers are on other machines and share the default DVC remote.")
 @click.option("--dry-run", is_flag=True, help="Only show what would run.")
-@_one_line_errors
+@one_line_errors
 def run(
     targets: tuple[str, ...],
     local: bool,
@@ -110,7 +84,7 @@ def run(
 
 
 @main.command()
-@_one_line_errors
+@one_line_errors
 def deploy() -> None:
     """Make the work pools and deployments of prefect.yaml, and the automation that ends zombie runs."""
     from flows.prefect_runs.deploy import deploy as make
@@ -121,7 +95,7 @@ def deploy() -> None:
 
 @main.command()
 @click.argument("pool")
-@_one_line_errors
+@one_line_errors
 def worker(pool: str) -> None:
     """Serve a work pool from this clone, until Ctrl-C."""
     from flows.prefect_runs.worker import serve
@@ -132,7 +106,7 @@ def worker(pool: str) -> None:
 @main.command()
 @click.argument("name", type=click.Choice(["toy", "hub"]))
 @click.option("--reset", is_flag=True, help="Also replace values that you changed in params.yaml.")
-@_one_line_errors
+@one_line_errors
 def profile(name: str, reset: bool) -> None:
     """Switch params.yaml to a profile: toy (CPU, embedded world) or hub (real checkpoints, GPU).
 
@@ -148,7 +122,7 @@ def profile(name: str, reset: bool) -> None:
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the page.")
-@_one_line_errors
+@one_line_errors
 def report(out: Path | None) -> None:
     """Write reports/index.html from the metrics and figures that are there."""
     from tasks.common.parameters import load_parameters
@@ -163,7 +137,7 @@ def report(out: Path | None) -> None:
 
 
 @main.command()
-@_one_line_errors
+@one_line_errors
 def doctor() -> None:
     """Check python, packages, disk, device and params.yaml; each finding comes with the command that mends it."""
     from groundreel.doctor import examine
@@ -177,7 +151,7 @@ def doctor() -> None:
 
 @main.command()
 @click.option("--repair", is_flag=True, help="Set damaged files aside; put back those that the workspace has healthy.")
-@_one_line_errors
+@one_line_errors
 def fsck(repair: bool) -> None:
     """Check the DVC cache against its hashes, and that it has all that dvc.lock names.
 
@@ -192,7 +166,7 @@ def fsck(repair: bool) -> None:
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--no-check", is_flag=True, help="Only show the record; do not read the files to see what changed since.")
-@_one_line_errors
+@one_line_errors
 def explain(file: Path, no_check: bool) -> None:
     """Show the chain that made FILE: stages, parameters, code and inputs, back to commits and your own data."""
     from groundreel.inspection import print_lineage
@@ -209,7 +183,7 @@ def lvd() -> None:
 @click.option("--replies", type=click.Path(path_type=Path), help="A reply cache of the original project.")
 @click.option("--layouts", type=click.Path(path_type=Path), help="Layouts as JSON Lines.")
 @click.option("--json", "as_json", is_flag=True, help="Counts of 500 per task as JSON.")
-@_one_line_errors
+@one_line_errors
 def lvd_score(replies: Path | None, layouts: Path | None, as_json: bool) -> None:
     """Score layouts by the published rules and by strict ones, side by side.
 
@@ -226,20 +200,7 @@ def lvd_score(replies: Path | None, layouts: Path | None, as_json: bool) -> None
         raise click.UsageError("give one of --replies FILE and --layouts FILE")
 
 
-@main.group("import")
-def import_() -> None:
-    """Take over files of the original projects."""
-
-
-@import_.command("layouts")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Where to write JSON Lines.")
-@_one_line_errors
-def import_layouts_command(path: Path, out: Path) -> None:
-    """Turn PATH, a reply cache of the original LVD or DVD project, into layouts."""
-    from groundreel.layouts import import_layouts
-
-    import_layouts(path, out)
+main.add_command(import_commands)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ def test_the_surface_is_frozen() -> None:
         "doctor": [],
         "explain": ["file", "no_check"],
         "fsck": ["repair"],
+        "import boxes": ["force", "key_pattern", "out", "path"],
+        "import latents": ["force", "key_pattern", "out", "path"],
         "import layouts": ["out", "path"],
         "lvd score": ["as_json", "layouts", "replies"],
         "plan": ["targets"],
@@ -151,10 +153,10 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(clone: Path) -> None:
 
 def findings_on_the_model(clone: Path, **changes: str) -> list[Finding]:
     params = clone / "params.yaml"
-    text = params.read_text()
+    before, text = params.read_text().split("\nllm:\n")
     for name, value in changes.items():
         text = re.sub(rf"^  {name}: .*$", f"  {name}: {value}", text, count=1, flags=re.MULTILINE)
-    params.write_text(text)
+    params.write_text(f"{before}\nllm:\n{text}")
     found = examine(clone)
     assert {finding.level for finding in found} <= {"ok", "warning"}
     return [finding for finding in found if finding.subject == "llm"]
