@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
+
 import torch
 from diffusers import UNet3DConditionModel
 from diffusers.models.resnet import TemporalConvLayer
@@ -14,8 +17,8 @@ WIDTHS = {"sprite": TEXT_WIDTH, "modelscope": 24}
 FUSERS = {"sprite": 7, "modelscope": 16}
 
 
-def small_unet(kind: str, seed: int = 0) -> UNet3DConditionModel:
-    """A UNet with random weights, temporal layers included, in evaluation mode."""
+@cache
+def _pristine(kind: str, seed: int) -> UNet3DConditionModel:
     torch.manual_seed(seed)
     unet = tiny_unet(seed) if kind == "sprite" else _modelscope_like()
     for module in unet.modules():
@@ -23,6 +26,11 @@ def small_unet(kind: str, seed: int = 0) -> UNet3DConditionModel:
             nn.init.normal_(layer.weight, std=0.05)
             nn.init.normal_(layer.bias, std=0.05)
     return unet.eval()
+
+
+def small_unet(kind: str, seed: int = 0) -> UNet3DConditionModel:
+    """A UNet of its own with random weights, temporal layers included, in evaluation mode."""
+    return copy.deepcopy(_pristine(kind, seed))
 
 
 def _modelscope_like() -> UNet3DConditionModel:
