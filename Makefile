@@ -6,11 +6,11 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: help run test test-server test-ray lint bench pull-request screenshot sprite-models constraints clean
+.PHONY: help run test test-server test-ray test-groundingdino lint bench bench-lvd pull-request screenshot sprite-models constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 $(VENV)/bin/python:
 	@echo "making the environment in $(VENV)"
@@ -43,11 +43,19 @@ test-ray: $(VENV)/.installed-dev  ## tests of the Ray engine, with its extra
 	$(INSTALL) -e ".[ray]"
 	pytest -m ray
 
+test-groundingdino:  ## tests of GroundingDINO's own package, in an environment of its own
+	$(PYTHON) -m venv .venv-groundingdino
+	.venv-groundingdino/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[dev,groundingdino]"
+	.venv-groundingdino/bin/python -m pytest -m groundingdino tests/corpus/test_groundingdino_package.py
+
 test-server: $(VENV)/.installed-dev  ## kills and restarts Prefect servers, workers and flows (some minutes)
 	pytest -m server
 
 bench: $(VENV)/.installed-dev  ## ratios against a baseline in the same run; fails on a miss
 	python -m benchmarks.run
+
+bench-lvd: $(VENV)/.installed-dev  ## more of the LVD benchmark's prompts by every method, into .bench/lvd (an hour)
+	python -m benchmarks.lvd_benchmark
 
 pull-request: $(VENV)/.installed-dev  ## what a pull request is judged by, against origin/main
 	python -m flows.pull_request.check
@@ -58,17 +66,17 @@ screenshot: $(VENV)/.installed-dev  ## the README's picture of a run in Prefect'
 sprite-models: $(VENV)/.installed  ## rebuild models/sprite from its seed (hours)
 	cp models/sprite/dvc.yaml models/sprite/.frozen
 	trap 'mv models/sprite/.frozen models/sprite/dvc.yaml' EXIT; \
-	  dvc unfreeze models/sprite/dvc.yaml:train_autoencoder models/sprite/dvc.yaml:train_detector; \
+	  dvc unfreeze $$(grep -oE '^  [a-z_]+:$$' models/sprite/dvc.yaml | sed -E 's|  (.*):|models/sprite/dvc.yaml:\1|'); \
 	  dvc repro --force models/sprite/dvc.yaml
 
 constraints:  ## renew constraints.txt with the newest versions that pyproject.toml allows
 	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	  $(PYTHON) -m venv "$$folder/venv"; \
-	  "$$folder/venv/bin/python" -m pip install -q -e ".[dev,local-llm,ray,s3]"; \
+	  "$$folder/venv/bin/python" -m pip install -q -e ".[dev,groundingdino,local-llm,ray,s3]"; \
 	  { echo "# Exact versions that \`make run\` and \`make test\` install; \`make constraints\` renews this file."; \
 	    "$$folder/venv/bin/python" -m pip freeze --exclude-editable --exclude groundreel | sed 's/+cpu$$//' | grep -vE ' @ |^(nvidia-|triton)'; \
 	  } > constraints.txt
 
 clean:  ## remove the environment and unfinished work; keeps data and results
-	rm -rf $(VENV) .parts .runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-groundingdino .parts .runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	git worktree prune

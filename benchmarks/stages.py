@@ -19,6 +19,7 @@ from tasks.common.corpus_shards import Sample, read_samples
 from tasks.common.images import square_crop, stored_picture
 from tasks.corpus import boxes, ingest, latents
 from tasks.corpus.detector import query_text
+from tasks.corpus.detector_backends import DetectorSettings
 from tasks.corpus.shard_to_boxes import load_detector
 from tasks.corpus.shard_to_latents import crops_of, load_autoencoder
 
@@ -84,7 +85,9 @@ def measure_boxes(folder: Path) -> Result:
     shards = _sprite_shards(folder)
     parameters = project(folder)
     settings, compute = parameters.boxes, parameters.compute
-    detector = load_detector(settings.detector, settings.revision, compute)
+    detector = load_detector(
+        DetectorSettings(**{name: getattr(settings, name) for name in DetectorSettings._fields}), compute
+    )
     prepared = []
     for batch in _batches(shards, settings.batch):
         crops = [square_crop(stored_picture(item.image), settings.resolution) for item in batch]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -20,7 +20,7 @@ from tasks.common.contact_sheet import LabelledBox, Tile, save_contact_sheet
 from tasks.common.corpus_shards import read_samples, shard_files
 from tasks.common.images import square_crop, stored_picture
 from tasks.common.parameters import Compute, Section
-from tasks.common.provenance import checkpoint_identity, made_by
+from tasks.common.provenance import made_by
 from tasks.common.quarantine import check_bad_share
 from tasks.common.shard_engine import Part
 from tasks.common.shard_stage import MappedFiles, map_files
@@ -31,8 +31,13 @@ _TILE_PIXELS = (224, 224)
 class Parameters(Section):
     """Which detector, at what resolution and thresholds (LVD specification, section 6.1)."""
 
-    detector: str = Field(min_length=1, description="GroundingDINO checkpoint: a folder or a hub id")
+    backend: Literal["transformers", "groundingdino"] = Field(description="whose code runs the detector, docs/detectors.md")
+    detector: str = Field(
+        min_length=1, description="GroundingDINO checkpoint: a folder or a hub id; groundingdino: a .pth file"
+    )
     revision: str | None = Field(description="branch, tag or commit of a hub checkpoint")
+    config: str | None = Field(description="groundingdino: the checkpoint's original configuration file")
+    text_encoder: str | None = Field(description="groundingdino: a folder or a hub id with BERT's tokenizer and config.json")
     resolution: int = Field(ge=32, le=2048, multiple_of=8, description="side of the square crop in pixels")
     box_threshold: float = Field(gt=0, lt=1, description="least score of a box")
     text_threshold: float = Field(gt=0, lt=1, description="least probability of a token in a box's phrase")
@@ -57,7 +62,8 @@ class Paths:
 
 
 def _detect(project: Any, paths: Paths, shards: Sequence[Path]) -> MappedFiles:
-    from tasks.corpus.shard_to_boxes import BoxesJob, DetectorSettings, shard_to_boxes
+    from tasks.corpus.detector_backends import DetectorSettings, detector_identity
+    from tasks.corpus.shard_to_boxes import BoxesJob, shard_to_boxes
 
     parameters: Parameters = project.boxes
     compute: Compute = project.compute
@@ -65,7 +71,7 @@ def _detect(project: Any, paths: Paths, shards: Sequence[Path]) -> MappedFiles:
     made = made_by(
         "tasks.corpus.boxes",
         settings._asdict(),
-        checkpoint=checkpoint_identity(parameters.detector, parameters.revision),
+        checkpoint=detector_identity(settings),
         device=compute.device,
         dtype=compute.dtype,
     )

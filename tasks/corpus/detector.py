@@ -1,4 +1,4 @@
-"""Open-vocabulary detection with transformers' GroundingDINO: square crops and captions in, boxes with phrases out.
+"""Open-vocabulary detection with GroundingDINO: square crops and captions in, boxes with phrases out.
 
 Rules of the LVD specification, section 6.1: a box scores its most probable token; its phrase is made of the tokens above the
 text threshold in that token's sentence fragment.
@@ -8,16 +8,15 @@ Legend: B images, Q queries, T tokens, N kept boxes.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
-from transformers.utils import logging as transformers_logging
 
 from tasks.common.checkpoint_loading import load_part, load_weights
 
@@ -66,20 +65,27 @@ class Answer(NamedTuple):
     ids_BT: NDArray[np.int64]
 
 
-class PhraseDetector:
-    """A GroundingDINO checkpoint, from a folder or a hub id; safetensors only."""
+class PixelScale(NamedTuple):
+    """How pixel levels 0..255 become model inputs: (level * factor - mean) / deviation, means and deviations per channel."""
 
-    def __init__(self, checkpoint: str, revision: str | None, device: str, dtype: torch.dtype) -> None:
-        transformers_logging.disable_progress_bar()
-        self.processor = load_part(AutoProcessor, checkpoint, revision)
-        self.model = load_weights(AutoModelForZeroShotObjectDetection, checkpoint, revision, dtype=dtype).to(device)
+    factor: float
+    mean: Sequence[float]
+    deviation: Sequence[float]
+
+
+class Detector(ABC):
+    """What every back-end does alike: inputs, scores and phrases. `device` and `dtype` are those of the model's inputs."""
+
+    def __init__(self, tokenizer: Any, scale: PixelScale, most_tokens: int, device: str, dtype: torch.dtype) -> None:
+        self.tokenizer, self.most_tokens = tokenizer, most_tokens
         self.device, self.dtype = device, dtype
-        images = self.processor.image_processor
-        self._scale = float(images.rescale_factor)
-        self._mean, self._deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in (images.image_mean, images.image_std))
-        tokenizer = self.processor.tokenizer
-        self.most_tokens = min(int(self.model.config.max_text_len), int(tokenizer.model_max_length))
+        self._scale = scale.factor
+        self._mean, self._deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in (scale.mean, scale.deviation))
         self._separators = [*tokenizer.all_special_ids, *tokenizer.convert_tokens_to_ids([".", "?"])]
+
+    @abstractmethod
+    def _call(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The model's logits [B, Q, T or more] and centre boxes [B, Q, 4] for what `prepare` made, on its device."""
 
     def prepare(self, crops: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> dict[str, torch.Tensor]:
         """Model inputs for square RGB crops [R, R, 3] of one size; texts beyond the model's length are cut.
@@ -88,24 +94,22 @@ class PhraseDetector:
         """
         levels_BCRR = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
         pixels_BCRR = (levels_BCRR * self._scale - self._mean) / self._deviation
-        tokens = self.processor.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self.most_tokens, return_tensors="pt"
-        )
+        tokens = self.tokenizer(list(texts), padding=True, truncation=True, max_length=self.most_tokens, return_tensors="pt")
         return {"pixel_values": pixels_BCRR.to(self.dtype), **tokens}
 
     def is_cut(self, text: str) -> bool:
         """Whether the text is longer than the model reads; a token has one character or more."""
         if len(text) < self.most_tokens - 2:
             return False
-        return len(self.processor.tokenizer(text, truncation=False, verbose=False)["input_ids"]) > self.most_tokens
+        return len(self.tokenizer(text, truncation=False, verbose=False)["input_ids"]) > self.most_tokens
 
     @torch.inference_mode()
     def answer(self, inputs: dict[str, torch.Tensor]) -> Answer:
         """The model's call on what `prepare` made."""
-        outputs = self.model(**{name: tensor.to(self.device) for name, tensor in inputs.items()})
+        logits_BQT, boxes_BQ4 = self._call({name: tensor.to(self.device) for name, tensor in inputs.items()})
         ids_BT = inputs["input_ids"].numpy()
-        logits_BQT = outputs.logits[..., : ids_BT.shape[1]].float()
-        return Answer(logits_BQT.sigmoid().cpu().numpy(), outputs.pred_boxes.float().cpu().numpy(), ids_BT)
+        logits_BQT = logits_BQT[..., : ids_BT.shape[1]].float()
+        return Answer(logits_BQT.sigmoid().cpu().numpy(), boxes_BQ4.float().cpu().numpy(), ids_BT)
 
     def select(self, answer: Answer, box_threshold: float, text_threshold: float) -> list[Detections]:
         """One `Detections` per crop; see the module's rules for score and phrase."""
@@ -136,4 +140,24 @@ class PhraseDetector:
             return ""
         fragments_T = np.cumsum(separators_T)
         chosen_T = (probabilities_T > text_threshold) & (fragments_T == fragments_T[best]) & ~separators_T
-        return str(self.processor.tokenizer.decode(ids_T[chosen_T].tolist())).replace(".", "").strip()
+        return str(self.tokenizer.decode(ids_T[chosen_T].tolist())).replace(".", "").strip()
+
+
+class PhraseDetector(Detector):
+    """A GroundingDINO checkpoint of transformers, from a folder or a hub id; safetensors only."""
+
+    def __init__(self, checkpoint: str, revision: str | None, device: str, dtype: torch.dtype) -> None:
+        from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()
+        self.processor = load_part(AutoProcessor, checkpoint, revision)
+        self.model = load_weights(AutoModelForZeroShotObjectDetection, checkpoint, revision, dtype=dtype).to(device)
+        images, tokenizer = self.processor.image_processor, self.processor.tokenizer
+        scale = PixelScale(float(images.rescale_factor), images.image_mean, images.image_std)
+        most_tokens = min(int(self.model.config.max_text_len), int(tokenizer.model_max_length))
+        super().__init__(tokenizer, scale, most_tokens, device, dtype)
+
+    def _call(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        outputs = self.model(**inputs)
+        return outputs.logits, outputs.pred_boxes

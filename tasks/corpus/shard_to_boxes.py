@@ -22,7 +22,8 @@ from tasks.common.parameters import Compute
 from tasks.common.prefetch import batches, prefetch
 from tasks.common.quarantine import Quarantine
 from tasks.common.shard_stage import QUARANTINE_FILE
-from tasks.corpus.detector import Answer, Detections, PhraseDetector, query_text
+from tasks.corpus.detector import Answer, Detections, Detector, query_text
+from tasks.corpus.detector_backends import DetectorSettings, open_detector
 
 BOXES_FILE = "boxes.parquet"
 _SCHEMA = pyarrow.schema(
@@ -36,18 +37,6 @@ _SCHEMA = pyarrow.schema(
 )
 
 
-class DetectorSettings(NamedTuple):
-    """How boxes are detected; also written into each parquet file's metadata."""
-
-    detector: str
-    revision: str | None
-    resolution: int
-    box_threshold: float
-    text_threshold: float
-    batch: int
-    keep_empty: bool
-
-
 class BoxesJob(NamedTuple):
     """What a worker needs for one shard."""
 
@@ -57,10 +46,9 @@ class BoxesJob(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def load_detector(checkpoint: str, revision: str | None, compute: Compute) -> PhraseDetector:
+def load_detector(settings: DetectorSettings, compute: Compute) -> Detector:
     """The detector, once per worker."""
-    device, dtype = select_device(compute)
-    return PhraseDetector(checkpoint, revision, device, dtype)
+    return open_detector(settings, *select_device(compute))
 
 
 def _captioned(shard: Path, counts: Counter[str]) -> Iterator[Sample]:
@@ -86,7 +74,7 @@ def _without_garbage_collection() -> Iterator[None]:
 def shard_to_boxes(job: BoxesJob, folder: Path) -> dict[str, Any]:
     """Writes `boxes.parquet` and `quarantine.jsonl`; returns counts. Images without a caption are counted, not detected."""
     settings = job.settings
-    detector = load_detector(settings.detector, settings.revision, job.compute)
+    detector = load_detector(settings, job.compute)
     counts, quarantine = Counter[str](), Quarantine()
 
     def prepare(batch: list[Sample]) -> tuple[list[Sample], dict[str, torch.Tensor]]:

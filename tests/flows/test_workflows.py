@@ -64,7 +64,7 @@ def test_no_secret_and_no_expression_reaches_a_shell(file: Path) -> None:
 
 def test_the_check_is_what_runs_anywhere() -> None:
     runs = [step["run"] for step in _steps(FOLDER / "pull-request.yml") if "run" in step]
-    made = ["make test", "make test-server", "make test-ray", "make pull-request"]
+    made = ["make test", "make test-server", "make test-ray", "make test-groundingdino", "make pull-request"]
     assert runs == [*made, 'cat "$RUNNER_TEMP/verdict/comment.md" >> "$GITHUB_STEP_SUMMARY"']
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(r"^pull-request:.*\n\tpython -m flows\.pull_request\.check$", makefile, re.MULTILINE)
