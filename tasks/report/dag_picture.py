@@ -43,6 +43,12 @@ def _node(x: int, y: int, name: str, note: str, kind: str) -> Markup:
     ).format(x, y, _WIDTH, _HEIGHT, _FILL[kind], middle, y + 20, name, middle, y + 36, note)
 
 
+def _stage(x: int, y: int, stage: PipelineStage) -> Markup:
+    """A cell of a matrix shows which one it is below its name."""
+    name, _, cell = stage.name.partition("@")
+    return _node(x, y, name, f"{cell}, {stage.pool} pool" if cell else f"{stage.pool} pool", stage.pool)
+
+
 def _arrow(start: tuple[int, int], end: tuple[int, int]) -> Markup:
     x0, y0 = start[0] + _WIDTH, start[1] + _HEIGHT // 2
     x1, y1 = end[0] - 2, end[1] + _HEIGHT // 2
@@ -63,7 +69,7 @@ def draw_dag(stages: list[PipelineStage]) -> Markup:
     places = _positions({node: column - lowest for node, column in columns.items()}, nodes)
     parts = [_arrow(places[first], places[second]) for first, second in sorted(edges)]
     parts += [_node(*places[path], path.rsplit("/", 1)[-1], "input", "input") for path in inputs]
-    parts += [_node(*places[stage.name], stage.name, f"{stage.pool} pool", stage.pool) for stage in stages]
+    parts += [_stage(*places[stage.name], stage) for stage in stages]
     width = max(x for x, _ in places.values()) + _WIDTH + _MARGIN
     height = max(y for _, y in places.values()) + _HEIGHT + _MARGIN
     head = Markup('<svg viewBox="0 0 {} {}" width="{}" role="img" aria-label="{}">').format(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -44,28 +46,38 @@ def _is_table(output: PurePosixPath) -> bool:
     return output.parent == _TABLES and output.suffix == ".json"
 
 
+def _instances(name: str, stage: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, values of `item`) of each stage that an entry of `dvc.yaml` stands for: one, or one per cell of its matrix."""
+    matrix: dict[str, list[Any]] = stage.get("matrix", {})
+    for cell in itertools.product(*matrix.values()):
+        yield f"{name}@{'-'.join(map(str, cell))}" if matrix else name, dict(zip(matrix, cell, strict=True))
+
+
+def _read_stage(name: str, stage: dict[str, Any], parameters: dict[str, Any], where: Path) -> PipelineStage:
+    def paths(kind: str) -> tuple[str, ...]:
+        entries = [next(iter(entry)) if isinstance(entry, dict) else entry for entry in stage.get(kind, [])]
+        return tuple(_fill(entry, parameters, where) for entry in entries)
+
+    outputs, metrics, figures = paths("outs"), paths("metrics"), paths("plots")
+    return PipelineStage(
+        name=name,
+        description=stage.get("desc", ""),
+        pool=stage.get("meta", {}).get("pool", "cpu"),
+        inputs=paths("deps"),
+        outputs=outputs + metrics + figures,
+        metrics=metrics,
+        figures=figures,
+        tables=tuple(output for output in outputs if _is_table(PurePosixPath(output))),
+    )
+
+
 def read_pipeline(path: Path, parameters: dict[str, Any]) -> list[PipelineStage]:
-    """The stages in the order of the file."""
+    """The stages in the order of the file, a matrix cell by cell."""
+    entries = read_yaml(path)["stages"].items()
     stages = []
-    for name, stage in read_yaml(path)["stages"].items():
-
-        def paths(kind: str, stage: dict[str, Any] = stage) -> tuple[str, ...]:
-            entries = [next(iter(entry)) if isinstance(entry, dict) else entry for entry in stage.get(kind, [])]
-            return tuple(_fill(entry, parameters, path) for entry in entries)
-
-        outputs, metrics, figures = paths("outs"), paths("metrics"), paths("plots")
-        stages.append(
-            PipelineStage(
-                name=name,
-                description=stage.get("desc", ""),
-                pool=stage.get("meta", {}).get("pool", "cpu"),
-                inputs=paths("deps"),
-                outputs=outputs + metrics + figures,
-                metrics=metrics,
-                figures=figures,
-                tables=tuple(output for output in outputs if _is_table(PurePosixPath(output))),
-            )
-        )
+    for key, stage in entries:
+        for name, item in _instances(key, stage):
+            stages.append(_read_stage(name, stage, {**parameters, "item": item}, path))
     return stages
 
 

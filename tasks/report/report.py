@@ -20,11 +20,13 @@ from tasks.common.files import write_text
 from tasks.common.parameters import Section
 from tasks.common.quarantine import printable
 from tasks.common.report_table import read_table
+from tasks.report.curves import draw_folder
 from tasks.report.dag_picture import draw_dag
 from tasks.report.pipeline import PipelineStage, read_pipeline
 
 TEMPLATE = "index.html.j2"
 _MOST_CHARACTERS = 2000
+_PICTURES = {".png": "image/png", ".gif": "image/gif"}
 
 
 class Parameters(Section):
@@ -69,6 +71,14 @@ def _base64(path: str) -> Markup:
     return Markup(base64.b64encode(_read(path)).decode())  # noqa: S704 - the base64 alphabet has no markup
 
 
+def _figure(stage: PipelineStage, path: str) -> dict[str, Any]:
+    """A picture as a data address, or the charts of a folder of curves."""
+    kind = _PICTURES.get(Path(path).suffix)
+    address = Markup("data:{};base64,{}").format(kind, _base64(path)) if kind else None
+    charts = None if kind else draw_folder(Path(path))
+    return {"title": f"{stage.name}: {stage.description}", "address": address, "charts": charts}
+
+
 def _quarantine(path: str, most: int) -> dict[str, Any]:
     lines = _read(path).splitlines()[1:]
     shown = [json.loads(line) for line in lines[:most]]
@@ -77,7 +87,6 @@ def _quarantine(path: str, most: int) -> dict[str, Any]:
 
 def render_page(stages: list[PipelineStage], values: dict[str, Any], parameters: Parameters) -> str:
     """The page as text; every name, caption and number is escaped."""
-    figures = [(stage, path) for stage in stages for path in stage.figures]
     quarantines = [path for stage in stages for path in stage.outputs if Path(path).parent.name == "quarantine"]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -97,7 +106,7 @@ def render_page(stages: list[PipelineStage], values: dict[str, Any], parameters:
             for stage in stages
             for path in stage.metrics
         ],
-        figures=[{"title": f"{item.name}: {item.description}", "data": _base64(path)} for item, path in figures],
+        figures=[_figure(stage, path) for stage in stages for path in stage.figures],
         quarantines=[_quarantine(path, parameters.quarantine_lines) for path in quarantines],
         parameters=list(flatten(values)),
     )
