@@ -17,6 +17,8 @@ from benchmarks.captions_join import measure_caption_join
 from benchmarks.corpora import ROOT
 from benchmarks.dag_runs import measure_prefect, measure_toy_dag, measure_wide_dag
 from benchmarks.guidance_energy import measure_guidance_energy
+from benchmarks.guidance_steps import measure_guidance_steps
+from benchmarks.igligen import measure_adapter_training
 from benchmarks.llm_calls import measure_llm_calls
 from benchmarks.result import Result
 from benchmarks.stages import measure_boxes, measure_ingest, measure_latents
@@ -38,10 +40,24 @@ def main() -> int:
     torch.set_num_threads(1)
     os.chdir(ROOT)
     results = []
-    for measure in (measure_caption_join, measure_guidance_energy, measure_ingest, measure_boxes, measure_latents):
+    for measure in (
+        measure_caption_join,
+        measure_guidance_energy,
+        measure_ingest,
+        measure_boxes,
+        measure_latents,
+        measure_adapter_training,
+    ):
         with tempfile.TemporaryDirectory() as folder:
             results.append(measure(Path(folder)))
-    for measure_all in (measure_llm_calls, measure_whole_run, measure_toy_dag, measure_wide_dag, measure_prefect):
+    for measure_all in (
+        measure_guidance_steps,
+        measure_llm_calls,
+        measure_whole_run,
+        measure_toy_dag,
+        measure_wide_dag,
+        measure_prefect,
+    ):
         with tempfile.TemporaryDirectory() as folder:
             results += measure_all(Path(folder))
     show(results)
