@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.result import Result, best_seconds
-from tasks.lvd.guidance_energy import EnergyWeights, guidance_energy
+from tasks.lvd.guidance_energy import guidance_energy
+from tasks.lvd.guidance_settings import EnergyWeights
 
 _FRAMES, _OBJECTS, _PROMPT_TOKENS = 16, 4, 77
 _LAYERS = {

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from tasks.common.parameters import Compute, Section
 from tasks.corpus import boxes, ingest, latents
+from tasks.igligen import igligen
 from tasks.llm.parameters import LanguageModel
-from tasks.lvd import layouts
+from tasks.lvd import layouts, lvd_generate, lvd_stage2
 from tasks.report import report
 from tasks.spriteworld import spriteworld
 
@@ -25,5 +26,8 @@ class ProjectParameters(Section):
     boxes: boxes.Parameters
     latents: latents.Parameters
     llm: LanguageModel
+    igligen: igligen.Parameters
     layouts: layouts.Parameters
+    lvd_generate: lvd_generate.Parameters
+    lvd_stage2: lvd_stage2.Parameters
     report: report.Parameters

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tasks.common.parameters import read_yaml
 from tasks.common.provenance import source_files
+from tasks.report.pipeline import read_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINES = ("dvc.yaml", "models/sprite/dvc.yaml")
@@ -107,15 +109,10 @@ def test_every_path_on_the_command_line_is_declared(stage: dict[str, Any]) -> No
 
 
 def test_the_report_reads_every_metric_and_figure() -> None:
-    stages = dict(STAGES)
-    needed = {
-        next(iter(entry))
-        for name, stage in stages.items()
-        if name != "report" and not stage.get("frozen")
-        for kind in ("metrics", "plots")
-        for entry in stage.get(kind, [])
-    }
-    assert needed <= set(stages["report"]["deps"])
+    values = read_yaml(ROOT / "params.yaml")
+    stages = {stage.name: stage for stage in read_pipeline(ROOT / "dvc.yaml", values)}
+    needed = {path for stage in stages.values() if stage.name != "report" for path in (*stage.metrics, *stage.figures)}
+    assert needed <= set(stages["report"].inputs)
 
 
 @pytest.mark.parametrize("stage", BY_NAME)

@@ -58,7 +58,13 @@ def test_paths_are_there() -> None:
         for path in re.findall(r"`((?:data|docs|models|tasks|flows|tests|benchmarks|profiles)/[\w/.-]*)`", README)
     }
     made_by_a_run = {"data/sample", "data/corpus", "data/corpus/shards", "data/corpus/boxes", "data/corpus/latents"}
-    made_by_a_run |= {"data/corpus/index.parquet", "data/corpus/quarantine", "data/lvd/layouts"}
+    made_by_a_run |= {
+        "data/corpus/index.parquet",
+        "data/corpus/quarantine",
+        "data/lvd/layouts",
+        "data/lvd/videos",
+        "models/igligen",
+    }
     assert {path for path in named - made_by_a_run if "/x" not in path and not (ROOT / path).exists()} == set()
 
 

@@ -4,41 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from tasks.common.errors import UserError
-from tasks.common.parameters import Section
 from tasks.lvd.guidance_masks import box_masks, edge_bands, grid_size
+from tasks.lvd.guidance_settings import EnergyWeights
 
 _LEAST_MASS = 1e-12
 _RATIO_OFFSET = 0.01
-
-
-class EnergyWeights(Section):
-    """What the energy is made of. Without arguments, as the published code; its benchmark has `com_loss_scale` 0.03.
-
-    With `normalised`, the strength depends on the number of neither frames nor heads nor objects nor layers:
-
-        energy = mean over layers, objects, tokens of the object, frames and heads of
-                 fg_weight * (1 - mean of the k_fg largest inside) + bg_weight * (mean of the k_bg largest outside) + ...
-
-    where the published form has the sum over frames and heads instead. (Centres of mass are averages over heads in both;
-    their velocity is in cells per frame in both.)
-    """
-
-    fg_top_p: float = Field(0.75, gt=0, le=1, description="part of the box's cells that should attend to the object")
-    bg_top_p: float = Field(0.75, gt=0, le=1, description="part of the other cells that should not")
-    fg_weight: float = Field(1.0, ge=0, le=1e4, description="weight of attention inside the box")
-    bg_weight: float = Field(4.0, ge=0, le=1e4, description="weight of attention outside the box")
-    com_loss_scale: float = Field(0.0, ge=0, le=1e4, description="weight of position and velocity of the centre of mass")
-    boxdiff_loss_scale: float = Field(0.0, ge=0, le=1e4, description="weight of attention along the edges of the box")
-    boxdiff_normed: bool = Field(True, description="mean instead of sum over heads and cells along the edges")
-    form: Literal["original", "ratio"] = Field("original", description="largest cells, or attention inside to attention")
-    normalised: bool = Field(False, description="mean instead of sum over frames and heads")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Scores of layouts on the 500 benchmark prompts as others published them (specs/lvd.md 3.1 and 8).
+"""Scores of layouts and of videos on the 500 benchmark prompts as others published them (specs/lvd.md 3.1 and 8).
 
 The READMEs print percentages of 100 prompts per task, so they are counts. The projects also ship the replies behind four of
 their rows; the published rules, run on those replies, give the same counts. What this project's strict rules say of shipped
@@ -51,3 +51,29 @@ PUBLISHED_SCORES = (
     ),
 )
 """GPT-3.5* is another run than GPT-3.5, the one whose replies are shipped; DeepSeek-V3* was asked with a longer prompt."""
+
+
+@dataclass(frozen=True)
+class PublishedVideoScore:
+    """One row of a README on generated videos.
+
+    Attributes:
+        method: what made the videos, as named there.
+        percent: videos that pass, for each of `tasks.lvd.expectations.TASKS`.
+        overall: videos that pass, as printed; the mean of the tasks differs from it by up to 0.4.
+        source: where the row stands.
+    """
+
+    method: str
+    percent: tuple[int, int, int, int, int]
+    overall: float
+    source: str = _LVD
+
+
+PUBLISHED_VIDEOS = 2 * PROMPTS
+PUBLISHED_VIDEO_SCORES = (
+    PublishedVideoScore("ModelScope", (32, 54, 8, 21, 0), 23.0),
+    PublishedVideoScore("LVD (GPT-3.5)", (52, 79, 64, 37, 2), 46.4),
+    PublishedVideoScore("LVD (GPT-4)", (41, 64, 55, 51, 38), 49.4),
+)
+"""Two runs of all prompts: 16 frames of 256 x 256, judged by OWL-ViT. The first is the base model of the others."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from tasks.common.parameters import Section
-from tasks.spriteworld import train_autoencoder, train_detector
+from tasks.spriteworld import train_autoencoder, train_detector, train_text_encoder, train_text_to_video
 
 
 class ProjectParameters(Section):
@@ -14,3 +14,5 @@ class ProjectParameters(Section):
     seed: int = Field(ge=0, le=2**32 - 1, description="seed of scenes, texts and first weights")
     train_autoencoder: train_autoencoder.Parameters
     train_detector: train_detector.Parameters
+    train_text_encoder: train_text_encoder.Parameters
+    train_text_to_video: train_text_to_video.Parameters

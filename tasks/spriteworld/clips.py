@@ -150,16 +150,33 @@ def _collides(boxes: list[Box | None], others: list[Actor]) -> bool:
     return any(mine and theirs and overlap(mine, theirs) > 0 for mine, theirs in pairs)
 
 
-def sample_clip(random: np.random.Generator, frames: int = 8, most_actors: int = 4) -> Clip:
-    """A random clip whose actors differ in name and never touch."""
+def sample_clip(
+    random: np.random.Generator,
+    frames: int = 8,
+    most_actors: int = 4,
+    motions: tuple[Motion, ...] = MOTIONS,
+    twins: float = 0.0,
+) -> Clip:
+    """A random clip whose actors never touch.
+
+    Args:
+        random: where all choices come from.
+        frames: length of the clip.
+        most_actors: the number of actors is drawn from 1 to this.
+        motions: what actors may do; named twice, a motion is twice as likely.
+        twins: share of actors that look like the first one; without twins all actors differ in name.
+    """
     count = int(random.integers(1, most_actors + 1))
     actors: list[Actor] = []
     for _ in range(count):
+        twin = bool(twins and actors and random.random() < twins)
         for _ in range(_ATTEMPTS):
             class_name, colour = choose(random, CLASSES), choose(random, tuple(COLOURS))
-            motion = MOTIONS[int(random.integers(len(MOTIONS)))]
+            if twin:
+                class_name, colour = actors[0].class_name, actors[0].colour
+            motion = motions[int(random.integers(len(motions)))]
             boxes = _sample_boxes(random, class_name, motion, frames, _LARGEST[count])
-            named = any(actor.name == f"{colour} {class_name}" for actor in actors)
+            named = not twin and any(actor.name == f"{colour} {class_name}" for actor in actors)
             if not named and not _collides(boxes, actors):
                 actors.append(Actor(class_name, colour, motion, tuple(boxes)))
                 break

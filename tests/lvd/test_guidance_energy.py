@@ -15,7 +15,8 @@ from torch import Tensor
 
 from benchmarks.guidance_energy import energy_by_loops
 from tasks.common.errors import UserError
-from tasks.lvd.guidance_energy import EnergyWeights, guidance_energies, guidance_energy
+from tasks.lvd.guidance_energy import guidance_energies, guidance_energy
+from tasks.lvd.guidance_settings import EnergyWeights
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "guidance_energy.json").read_text())
 TRACKS = torch.tensor(GOLDEN["boxes_xyxy"], dtype=torch.float64)

@@ -142,7 +142,7 @@ def test_ones_own_photographs_go_through(tmp_path: Path) -> None:
     raw = {path.name: path.read_bytes() for path in (folder / "data" / "raw").iterdir()}
     replace(folder / "params.yaml", "data/sample/image.tar.gz", "data/raw/photographs.tar.xz")
     replace(folder / "params.yaml", "data/sample/captions.csv", "data/raw/captions.txt")
-    done = dvc(folder, "repro")
+    done = dvc(folder, "repro", "boxes", "latents")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {path.name: path.read_bytes() for path in (folder / "data" / "raw").iterdir()} == raw
     ingest = json.loads((folder / "reports" / "ingest.json").read_text())
@@ -153,4 +153,3 @@ def test_ones_own_photographs_go_through(tmp_path: Path) -> None:
     assert boxes["precision"] is None
     rows = parquet.read_table(folder / "data" / "corpus" / "boxes" / "corpus-000000.parquet").to_pylist()
     assert {row["key"] for row in rows} == {path.stem for path in images[1:]}
-    assert (folder / "reports" / "index.html").stat().st_size > 50_000

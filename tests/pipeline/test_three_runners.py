@@ -10,6 +10,8 @@ import pytest
 from tests.flows.prefect_for_tests import PROGRAMS, PrefectServer
 from tests.pipeline.workspaces import clone, dvc, git, hashes, program
 
+METHODS = ("baseline", "guidance", "adapters", "adapters+guidance")
+GPU_STAGES = sorted(["boxes", "igligen", "latents", "lvd_stage2", *(f"lvd_generate@{method}" for method in METHODS)])
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
@@ -27,7 +29,7 @@ def test_all_end_in_the_same_bytes(tmp_path: Path) -> None:
             subprocess.run([PROGRAMS / "groundreel", command], cwd=folders["prefect"], env=environment, check=True)
             if command == "deploy":
                 server.worker(folders["prefect"], "gpu")
-        assert sorted(run["name"] for run in server.runs("stage")) == ["boxes", "latents"]
+        assert sorted(run["name"] for run in server.runs("stage")) == GPU_STAGES
     finally:
         server.stop()
     expected = hashes(folders["repro"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 
 from tasks.common import stage
 from tasks.common.parameters import load_parameters
-from tasks.corpus.autoencoder import ImageAutoencoder
+from tasks.corpus.autoencoder import ImageAutoencoder, pixels_to_tensor
 from tasks.corpus.detector import PhraseDetector
 from tasks.parameters import ProjectParameters
-from tasks.spriteworld import train_autoencoder, train_detector
+from tasks.spriteworld import train_autoencoder, train_detector, train_text_encoder, train_text_to_video
+from tasks.spriteworld.checkpoint_parameters import ProjectParameters as CheckpointParameters
 from tasks.spriteworld.detector_batches import make_batch
 from tasks.spriteworld.detector_model import build_detector, build_processor, widen_queries
 from tasks.spriteworld.detector_texts import ground_caption, sample_text
@@ -98,7 +100,13 @@ def test_more_queries_keep_the_old_ones() -> None:
 def tiny_parameters(folder: Path) -> Path:
     text = (
         "seed: 0\n"
-        "train_autoencoder: {scenes: 512, steps: 3, batch: 2, learning_rate: 0.001, kl_weight: 0.000001, held_out: 10}\n"
+        "train_autoencoder: {scenes: 512, steps: 3, batch: 2, learning_rate: 0.001, kl_weight: 0.000001, held_out: 10,\n"
+        "  decoder_steps: 2, empty_share: 0.5}\n"
+        "train_text_encoder: {texts: 1000, vocabulary: 600, most_tokens: 64, width: 48, layers: 1, steps: 2, batch: 4,\n"
+        "  learning_rate: 0.001, held_out: 10}\n"
+        "train_text_to_video: {frames: 3, clips: 10, stills: 10, image_steps: 2, image_batch: 2,\n"
+        "  image_learning_rate: 0.001, video_steps: 4, video_batch: 1, pictures_beside: 3, temporal_learning_rate: 0.001,\n"
+        "  attention_learning_rate: 0.001, scored_videos: 5}\n"
         "train_detector:\n"
         "  {scenes: 100, easy_scenes: 100, easy_steps: 1, clip: 0.5, held_out: 10, threshold: 0.3, rounds: [\n"
         "    {queries: 4, steps: 2, batch: 2, learning_rate: 0.0005, last_share: 0.5},\n"
@@ -122,3 +130,39 @@ def test_training_runs_and_repeats_to_the_byte(tmp_path: Path, name: str) -> Non
         assert "cpu seconds" in (tmp_path / attempt / "README.md").read_text()
     assert files[0] == files[1]
     assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
+
+
+def run(name: str, module: ModuleType, *arguments: str) -> int:
+    body = getattr(module, name)
+    return stage.main(name, module.Paths, body, "tasks.spriteworld.checkpoint_parameters", list(arguments))
+
+
+def test_the_text_to_video_model_is_trained_into_a_pipeline_folder_and_repeats_to_the_byte(tmp_path: Path) -> None:
+    params = str(tiny_parameters(tmp_path))
+    files = []
+    for attempt in ("first", "second"):
+        text, out = str(tmp_path / f"text-{attempt}"), tmp_path / attempt
+        metrics = str(tmp_path / f"{attempt}.json")
+        assert run("train_text_encoder", train_text_encoder, "--params", params, "--out", text, "--metrics", metrics) == 0
+        models = ["--text", text, "--autoencoder", str(MODELS / "autoencoder"), "--detector", str(MODELS / "detector")]
+        named = ["--params", params, *models, "--out", str(out), "--metrics", metrics]
+        assert run("train_text_to_video", train_text_to_video, *named) == 0
+        files.append((out / "unet" / "diffusion_pytorch_model.safetensors").read_bytes())
+        assert {path.name for path in out.iterdir() if path.is_dir()} == {
+            "scheduler", "text_encoder", "tokenizer", "unet", "vae",
+        }  # fmt: skip
+    assert files[0] == files[1]
+
+
+def test_refining_the_decoder_leaves_latents_alone() -> None:
+    parameters = load_parameters(MODELS / "params.yaml", CheckpointParameters).train_autoencoder
+    model = train_autoencoder._build()
+    pool = render_pool(4, 12)
+    images = pixels_to_tensor(pool.pixels_NHWC)
+    before = model.encode(images).latent_dist.mean
+    weights = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    short = parameters.model_copy(update={"decoder_steps": 2, "batch": 2})
+    train_autoencoder.refine_decoder(model, pool, short, np.random.default_rng(0))
+    assert torch.equal(model.encode(images).latent_dist.mean, before)
+    changed = {name.split(".")[0] for name, weight in model.named_parameters() if not torch.equal(weight, weights[name])}
+    assert changed == {"decoder", "post_quant_conv"}

@@ -1,0 +1,127 @@
+"""The two training phases of the sprite world's text-to-video model: pictures, then clips with pictures beside them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tasks.spriteworld.clip_pool import ClipPool, Drawn, StillPool
+from tasks.spriteworld.text_to_video_model import TextStates, diffusion_loss
+from tasks.video.spatial_unet import is_temporal
+
+if TYPE_CHECKING:
+    from tasks.spriteworld.train_text_to_video import Parameters
+
+_WARMUP_STEPS, _LAST_RATE, _WEIGHT_DECAY, _CLIP = 100, 0.03, 1e-3, 1.0
+_BLANK_SHARE = 0.1  # of the captions, for classifier-free guidance
+_UNIFORM_SHARE, _PICTURES_NEAR_NOISE, _CLIPS_NEAR_NOISE = 0.4, 0.3, 1.0
+_EMA_DECAY = 0.998
+_STEPS_BETWEEN_LINES, _STEPS_BETWEEN_PICTURES = 100, 4
+
+
+def draw_timesteps(random: np.random.Generator, count: int, near_noise: float) -> NDArray[np.int64]:
+    """Timesteps of 1000: 40 % uniform, the others around the middle, where it is decided what a thing is.
+
+    `near_noise` moves the middle: 0 is half noise in timesteps, 1 is about 730.
+    """
+    uniform = random.random(count)
+    middle = 1 / (1 + np.exp(-random.normal(near_noise, 1.0, count)))
+    chosen = np.where(random.random(count) < _UNIFORM_SHARE, uniform, middle)
+    return (1000 * chosen).astype(np.int64).clip(0, 999)
+
+
+@dataclass
+class Training:
+    """What both phases share: models, data, and one random stream."""
+
+    unet: Any
+    flat: Any
+    average: Any
+    schedule: Any
+    states: TextStates
+    clips: ClipPool
+    stills: StillPool
+    random: np.random.Generator
+
+    def _loss(self, model: Any, drawn: Drawn, near_noise: float) -> torch.Tensor:
+        told = ["" if self.random.random() < _BLANK_SHARE else caption for caption in drawn.captions]
+        timesteps = torch.from_numpy(draw_timesteps(self.random, len(told), near_noise))
+        noise, states = torch.randn_like(drawn.latents), self.states(told)
+        return diffusion_loss(model, self.schedule, drawn.latents, states, timesteps, noise, drawn.weights)
+
+    def picture_loss(self, frames: int, stills: int) -> torch.Tensor:
+        """Of `frames` single frames of clips and `stills` scenes, by the spatial half."""
+        first, second = self.clips.draw_stills(self.random, frames), self.stills.draw_stills(self.random, stills)
+        both = Drawn(
+            torch.cat([first.latents, second.latents]),
+            first.captions + second.captions,
+            torch.cat([first.weights, second.weights]),
+        )
+        return self._loss(self.flat, both, _PICTURES_NEAR_NOISE)
+
+    def clip_loss(self, clips: int) -> torch.Tensor:
+        """Of clips, by the whole model."""
+        return self._loss(self.unet, self.clips.draw(self.random, clips), _CLIPS_NEAR_NOISE)
+
+
+def _optimise(training: Training, groups: list[dict[str, Any]], steps: int, backward: Callable[[int], float]) -> None:
+    """Runs `steps` steps; `backward` makes the gradients of one and returns its loss."""
+    optimiser = torch.optim.AdamW(groups, weight_decay=_WEIGHT_DECAY, fused=True)
+    rates = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(1.0, (step + 1) / _WARMUP_STEPS) * (1 - (1 - _LAST_RATE) * step / steps)
+    )
+    trained = [weight for group in groups for weight in group["params"]]
+    total, averages, weights = 0.0, list(training.average.parameters()), list(training.unet.parameters())
+    for step in range(1, steps + 1):
+        total += backward(step)
+        torch.nn.utils.clip_grad_norm_(trained, _CLIP)
+        optimiser.step()
+        optimiser.zero_grad()
+        rates.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, weights, 1 - min(_EMA_DECAY, (1 + step) / (10 + step)))
+        if step % _STEPS_BETWEEN_LINES == 0:
+            sys.stderr.write(f"step {step}: loss {total / _STEPS_BETWEEN_LINES:.4f}\n")
+            total = 0.0
+
+
+def train_on_pictures_and_clips(training: Training, parameters: Parameters) -> None:
+    """Trains `training.unet`, keeping a running average in `training.average`, from which the second phase starts."""
+
+    def on_pictures(_: int) -> float:
+        half = parameters.image_batch // 2
+        loss = training.picture_loss(half, parameters.image_batch - half)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    def on_clips(step: int) -> float:
+        loss = training.clip_loss(parameters.video_batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if step % _STEPS_BETWEEN_PICTURES == 0 and parameters.pictures_beside:
+            frames = parameters.pictures_beside // 3
+            (0.5 * training.picture_loss(frames, parameters.pictures_beside - frames)).backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    pictures = [{"params": list(training.flat.parameters()), "lr": parameters.image_learning_rate}]
+    _optimise(training, pictures, parameters.image_steps, on_pictures)
+    training.unet.load_state_dict(training.average.state_dict())
+    temporal = {name: weight for name, weight in training.unet.named_parameters() if is_temporal(name)}
+    attention = {
+        name: weight
+        for name, weight in training.unet.named_parameters()
+        if name not in temporal and "attentions" in name.split(".")
+    }
+    training.unet.requires_grad_(False)  # the spatial convolutions stay as they are
+    for weight in (*temporal.values(), *attention.values()):
+        weight.requires_grad_(True)
+    clips = [
+        {"params": list(temporal.values()), "lr": parameters.temporal_learning_rate},
+        {"params": list(attention.values()), "lr": parameters.attention_learning_rate},
+    ]
+    _optimise(training, clips, parameters.video_steps, on_clips)
