@@ -62,9 +62,21 @@ def target(scheduler: DDPMScheduler, latents_BChw: Tensor, noise_BChw: Tensor, t
     raise UserError(f"scheduler/scheduler_config.json: prediction_type {kind}; adapters train with epsilon or v_prediction")
 
 
-def squared_errors(predicted_BChw: Tensor, wanted_BChw: Tensor) -> Tensor:
-    """Mean squared error of each image [B], in float32."""
-    return (predicted_BChw.float() - wanted_BChw.float()).square().flatten(1).mean(1)
+def cell_weights(boxes_BS4: Tensor, mask_BS: Tensor, side_hw: tuple[int, int], weight: float) -> Tensor:
+    """[B, 1, h, w]: `weight` in every latent cell whose centre lies in a box that is there, 1 elsewhere."""
+    height, width = side_hw
+    y_h, x_w = (torch.arange(side, device=boxes_BS4.device) + 0.5 for side in side_hw)
+    x0_BS, y0_BS, x1_BS, y1_BS = boxes_BS4.unbind(-1)
+    rows_BSh = (y_h >= y0_BS[..., None] * height) & (y_h < y1_BS[..., None] * height)
+    columns_BSw = (x_w >= x0_BS[..., None] * width) & (x_w < x1_BS[..., None] * width)
+    inside_BShw = rows_BSh[..., None] & columns_BSw[..., None, :] & (mask_BS > 0)[..., None, None]
+    return 1 + (weight - 1) * inside_BShw.any(1, keepdim=True).float()
+
+
+def squared_errors(predicted_BChw: Tensor, wanted_BChw: Tensor, weights_B1hw: Tensor) -> Tensor:
+    """Weighted mean squared error of each image [B], in float32."""
+    errors_BChw = (predicted_BChw.float() - wanted_BChw.float()).square()
+    return (errors_BChw.mean(1, keepdim=True) * weights_B1hw).flatten(1).sum(1) / weights_B1hw.flatten(1).sum(1)
 
 
 def learning_rate(step: int, highest: float, warmup_steps: int, schedule: str, steps: int) -> float:

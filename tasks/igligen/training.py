@@ -23,7 +23,7 @@ from tasks.igligen.base_model import BaseModel, Denoiser
 from tasks.igligen.checkpoints import Checkpoint
 from tasks.igligen.curves import Curves
 from tasks.igligen.grounded_images import Batch, GroundedImages
-from tasks.igligen.objective import draw_noise, learning_rate, loss_weights, squared_errors, target
+from tasks.igligen.objective import cell_weights, draw_noise, learning_rate, loss_weights, squared_errors, target
 from tasks.igligen.parameters import Parameters
 
 
@@ -114,7 +114,10 @@ class Training:
             base.phrase_slots(batch.phrases, batch.mask_BS.shape[1]),
             batch.mask_BS.to(device),
         )
-        errors_B = squared_errors(predicted_BChw, target(base.scheduler, latents_BChw, noise_BChw, timesteps_B))
+        wanted_BChw = target(base.scheduler, latents_BChw, noise_BChw, timesteps_B)
+        sides = (wanted_BChw.shape[-2], wanted_BChw.shape[-1])
+        weights_B1hw = cell_weights(batch.boxes_BS4, batch.mask_BS, sides, self._parameters.box_loss_weight).to(device)
+        errors_B = squared_errors(predicted_BChw, wanted_BChw, weights_B1hw)
         return errors_B * loss_weights(base.scheduler, timesteps_B, self._parameters.min_snr_gamma)
 
     def _add_gradients(self, batch: Batch, noise_BChw: Tensor, timesteps_B: Tensor) -> Tensor:

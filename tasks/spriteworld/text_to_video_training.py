@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _WARMUP_STEPS, _LAST_RATE, _WEIGHT_DECAY, _CLIP = 100, 0.03, 1e-3, 1.0
 _BLANK_SHARE = 0.1  # of the captions, for classifier-free guidance
 _UNIFORM_SHARE, _PICTURES_NEAR_NOISE, _CLIPS_NEAR_NOISE = 0.4, 0.3, 1.0
-_EMA_DECAY = 0.998
+_EMA_DECAY = 0.995
 _STEPS_BETWEEN_LINES, _STEPS_BETWEEN_PICTURES = 100, 4
 
 
@@ -111,17 +111,9 @@ def train_on_pictures_and_clips(training: Training, parameters: Parameters) -> N
     pictures = [{"params": list(training.flat.parameters()), "lr": parameters.image_learning_rate}]
     _optimise(training, pictures, parameters.image_steps, on_pictures)
     training.unet.load_state_dict(training.average.state_dict())
-    temporal = {name: weight for name, weight in training.unet.named_parameters() if is_temporal(name)}
-    attention = {
-        name: weight
-        for name, weight in training.unet.named_parameters()
-        if name not in temporal and "attentions" in name.split(".")
-    }
-    training.unet.requires_grad_(False)  # the spatial convolutions stay as they are
-    for weight in (*temporal.values(), *attention.values()):
-        weight.requires_grad_(True)
+    named = list(training.unet.named_parameters())
     clips = [
-        {"params": list(temporal.values()), "lr": parameters.temporal_learning_rate},
-        {"params": list(attention.values()), "lr": parameters.attention_learning_rate},
+        {"params": [weight for name, weight in named if is_temporal(name)], "lr": parameters.temporal_learning_rate},
+        {"params": [weight for name, weight in named if not is_temporal(name)], "lr": parameters.spatial_learning_rate},
     ]
     _optimise(training, clips, parameters.video_steps, on_clips)

@@ -39,7 +39,7 @@ class Parameters(Section):
     video_batch: int = Field(ge=1, le=256, description="clips per step")
     pictures_beside: int = Field(ge=0, le=1024, description="pictures in every fourth step on clips; a third are frames")
     temporal_learning_rate: float = Field(gt=0, le=1e-2, description="highest rate of temporal layers; falls likewise")
-    attention_learning_rate: float = Field(gt=0, le=1e-2, description="highest rate of spatial attention in that phase")
+    spatial_learning_rate: float = Field(gt=0, le=1e-2, description="highest rate of all other layers in that phase")
     scored_videos: int = Field(ge=5, description="videos to score, of one thing each, and as many to score direction")
 
 
