@@ -18,7 +18,7 @@ IN_LITTLE = {
         "steps": 3, "batch": 2, "warmup_steps": 1, "log_every": 1, "evaluate_every": 3, "evaluation_images": 2,
         "evaluation_steps": 2,
     },
-    "lvd_generate": {"prompts": "lvd_visibility", "prompts_per_task": 1, "steps": 2, "preview_videos": 1},
+    "lvd_generate": {"prompts_per_task": 1, "steps": 2, "preview_videos": 1},
     "lvd_stage2": {"preview_prompts": 1},
 }  # fmt: skip
 
