@@ -40,7 +40,7 @@ class Parameters(Section):
     pictures_beside: int = Field(ge=0, le=1024, description="pictures in every fourth step on clips; a third are frames")
     temporal_learning_rate: float = Field(gt=0, le=1e-2, description="highest rate of temporal layers; falls likewise")
     spatial_learning_rate: float = Field(gt=0, le=1e-2, description="highest rate of all other layers in that phase")
-    scored_videos: int = Field(ge=5, description="videos to score, of one thing each, and as many to score direction")
+    scored_videos: int = Field(ge=1, description="videos to score, of one thing each, and as many to score direction")
 
 
 @dataclass(frozen=True)

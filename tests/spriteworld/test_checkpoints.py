@@ -106,7 +106,7 @@ def tiny_parameters(folder: Path) -> Path:
         "  learning_rate: 0.001, held_out: 10}\n"
         "train_text_to_video: {frames: 3, clips: 10, stills: 10, image_steps: 2, image_batch: 2,\n"
         "  image_learning_rate: 0.001, video_steps: 4, video_batch: 1, pictures_beside: 3, temporal_learning_rate: 0.001,\n"
-        "  spatial_learning_rate: 0.001, scored_videos: 5}\n"
+        "  spatial_learning_rate: 0.001, scored_videos: 1}\n"
         "train_detector:\n"
         "  {scenes: 100, easy_scenes: 100, easy_steps: 1, clip: 0.5, held_out: 10, threshold: 0.3, rounds: [\n"
         "    {queries: 4, steps: 2, batch: 2, learning_rate: 0.0005, last_share: 0.5},\n"
