@@ -78,5 +78,5 @@ constraints:  ## renew constraints.txt with the newest versions that pyproject.t
 	  } > constraints.txt
 
 clean:  ## remove the environment and unfinished work; keeps data and results
-	rm -rf $(VENV) .venv-groundingdino .parts .runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-groundingdino .bench .parts .runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	git worktree prune

@@ -6,6 +6,7 @@ from its token states alone, what things a caption names, how many, in which col
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from dataclasses import dataclass
@@ -60,8 +61,6 @@ def build_tokenizer(texts: list[str], vocabulary: int, most_tokens: int) -> Any:
         vocab_size=vocabulary - 2, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False
     )
     learner.train_from_iterator(texts, trainer)
-    import json
-
     merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
     tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *("".join(pair) for pair in merges)]
     tokens = [*list(dict.fromkeys(tokens))[: vocabulary - 2], _START, _END]
