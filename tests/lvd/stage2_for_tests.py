@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from benchmarks.true_videos import true_clip, write_method
+from tasks.captions.clause_parser import ClauseParser
 from tasks.common import stage
 from tasks.lvd import lvd_stage2
 from tasks.lvd.benchmark_prompts import BenchmarkPrompt, benchmark_prompts
 from tasks.lvd.expectations import TASKS
+from tasks.lvd.kinematics import lay_out
+from tasks.lvd.layout import DynamicSceneLayout, write_layouts
+from tasks.lvd.rules import FRAMES
 from tasks.parameters import ProjectParameters as OtherParameters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +48,14 @@ def one_of_each_task(place: int = 37) -> list[BenchmarkPrompt]:
     return [[item for item in benchmark_prompts() if item.task == task][place] for task in TASKS]
 
 
+@cache
+def planned_layouts() -> tuple[DynamicSceneLayout, ...]:
+    """The rule-based planner's layouts of all benchmark prompts."""
+    prompts = [prompt.prompt for prompt in benchmark_prompts()]
+    scenes = ClauseParser().describe_all(prompts)
+    return tuple(lay_out(scene, prompt, FRAMES, "slots/parser") for scene, prompt in zip(scenes, prompts, strict=True))
+
+
 def put(work: Path, method: str, prompts: Iterable[BenchmarkPrompt], *, right: bool = True, frames: int = 8) -> None:
     """Videos of a method that show what their prompts want, or just not."""
     draws = [(prompt, np.random.default_rng(prompt.index)) for prompt in prompts]
@@ -57,7 +70,8 @@ def run(work: Path, **changes: Any) -> int:
     values["lvd_stage2"] = {**SECTION, **changes}
     with (work / "params.yaml").open("w", encoding="utf-8") as file:
         yaml.dump(values, file)
-    given = {"layouts": ROOT / "data" / "lvd" / "layouts", "prompts": ROOT / "data" / "prompts"}
+    write_layouts(work / "layouts" / "slots-parser" / "lvd.jsonl", planned_layouts())
+    given = {"prompts": ROOT / "data" / "prompts"}
     words = ["--params", str(work / "params.yaml")]
     for field in dataclasses.fields(lvd_stage2.Paths):
         words += [f"--{field.name}", str(given.get(field.name, work / field.name))]

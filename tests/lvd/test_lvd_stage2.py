@@ -16,10 +16,9 @@ from benchmarks.true_videos import clip_of_layout, true_clip, write_method
 from tasks.common.report_table import read_table
 from tasks.lvd.benchmark_prompts import BenchmarkPrompt, read_prompts
 from tasks.lvd.expectations import TASKS
-from tasks.lvd.layout import read_layouts
 from tasks.lvd.published_scores import PUBLISHED_VIDEO_SCORES
 from tasks.lvd.scoring import MODES
-from tests.lvd.stage2_for_tests import ROOT, metrics, one_of_each_task, put, run
+from tests.lvd.stage2_for_tests import ROOT, metrics, one_of_each_task, planned_layouts, put, run
 
 PROMPTS = one_of_each_task()
 EVERY = dict.fromkeys((*TASKS, "total"), 1.0)
@@ -146,8 +145,9 @@ def test_the_same_videos_give_the_same_bytes(judged: Path, tmp_path: Path) -> No
 
 
 def test_a_video_that_follows_its_layout_has_a_high_layout_iou(tmp_path: Path) -> None:
-    layouts = list(read_layouts(ROOT / "data" / "lvd" / "layouts" / "slots-parser" / "lvd.jsonl"))
-    clips = [(prompt, 0, clip_of_layout(layouts[prompt.index], np.random.default_rng(0))) for prompt in PROMPTS[:2]]
+    layouts = [planned_layouts()[prompt.index] for prompt in PROMPTS[:2]]
+    draws = [clip_of_layout(layout, np.random.default_rng(0)) for layout in layouts]
+    clips = [(prompt, 0, clip) for prompt, clip in zip(PROMPTS[:2], draws, strict=True)]
     write_method(tmp_path / "videos", "adapters", clips)
     put(tmp_path, "baseline", PROMPTS[:2], right=False)
     found = metrics(tmp_path, preview_prompts=0)
