@@ -88,7 +88,8 @@ def _bare_step(base: BaseModel, images: GroundedImages) -> Callable[[], None]:
 def measure_adapter_training(folder: Path) -> Result:
     """Medians of interleaved pairs of steps on batches of 16 sprites; texts are encoded beforehand in both."""
     captions = _write_corpus(folder)
-    parameters = project(folder).igligen.model_copy(update={"batch": _BATCH, "mixed_precision": "no"})
+    published = {"batch": _BATCH, "mixed_precision": "no", "attention_loss_weight": 0.0}
+    parameters = project(folder).igligen.model_copy(update=published)
     corpus = read_corpus(folder / "boxes", folder / "latents", BoxRule(parameters.score_threshold, parameters.most_boxes))
     images = GroundedImages(corpus, DropMix(0.9, 0.5, True), 0, 1)
     bare = _bare_step(_base_model(captions), images)

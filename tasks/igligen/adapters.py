@@ -95,19 +95,20 @@ def adapter_parameters(unet: Unet) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in unet.named_parameters() if is_adapter(name)}
 
 
-def _fusers(unet: Unet) -> dict[str, GatedSelfAttentionDense]:
+def fusers(unet: Unet) -> dict[str, GatedSelfAttentionDense]:
+    """The gated self-attention layers by their names."""
     return {name: module for name, module in unet.named_modules() if isinstance(module, GatedSelfAttentionDense)}
 
 
 def set_adapters_enabled(unet: Unet, enabled: bool) -> None:
     """Lets all fusers act or pass the picture through untouched; holds until the next call."""
-    for fuser in _fusers(unet).values():
+    for fuser in fusers(unet).values():
         fuser.enabled = enabled
 
 
 def gates(unet: Unet) -> dict[str, tuple[float, float]]:
     """How far each fuser is open: tanh(alpha_attn), tanh(alpha_dense), from -1 to 1, both 0 at the start."""
-    return {name: (fuser.alpha_attn.tanh().item(), fuser.alpha_dense.tanh().item()) for name, fuser in _fusers(unet).items()}
+    return {name: (fuser.alpha_attn.tanh().item(), fuser.alpha_dense.tanh().item()) for name, fuser in fusers(unet).items()}
 
 
 def grounding_kwargs(unet: Unet, boxes_BS4: Tensor, phrases_BSW: Tensor, mask_BS: Tensor) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def _metrics(run: TrainingRun, parameters: Parameters, index: Path, followed: di
         "gates_dense": curves.last("gates", "dense"),
         "box_following_iou_real": None,
         "box_following_iou_untrained": None,
+        "box_following_iou_given": None,
         "box_following_iou": None,
         **scores,
         "box_following_gain": after and after.mean_iou - scores["box_following_iou_untrained"],
@@ -125,11 +126,14 @@ def _lead(run: TrainingRun, project: Any, paths: Paths) -> stage.Metrics:
 
     parameters: Parameters = project.igligen
     training, following = run.training, open_box_following(run, project)
+    before = _without_adapters(run, following)
+    followed = {"box_following_iou_real": following.of_real(), "box_following_iou_untrained": before}
+    if parameters.adapters:
+        followed["box_following_iou_given"] = _with_adapters(run, following)
     go_on(run)
-    followed = {"box_following_iou_real": following.of_real()}
-    followed["box_following_iou_untrained"] = before = _without_adapters(run, following)
     if not training.step:
-        training.curves.add("box_following", 0, iou=before.mean_iou)
+        start = followed.get("box_following_iou_given", before)
+        training.curves.add("box_following", 0, iou=start.mean_iou)
     try:
         after = _train(run, parameters, following) or _with_adapters(run, following)
     except DivergedError:

@@ -40,6 +40,9 @@ class Parameters(Section):
     )
     min_snr_gamma: float = Field(ge=0, description="cap of the signal-to-noise ratio that weighs the loss; 0 is plain MSE")
     box_loss_weight: float = Field(ge=1, le=100, description="how much errors inside boxes count beside those elsewhere")
+    attention_loss_weight: float = Field(
+        ge=0, le=100, description="how much the fusers' attention is told where its boxes are; 0 is as published"
+    )
     most_nonfinite_steps: int = Field(ge=1, le=1000, description="steps in a row with NaN or infinity that end the training")
     log_every: int = Field(ge=1, description="steps per point of the curves")
     checkpoint_every: int = Field(ge=1, description="steps that a kill costs at most; results do not depend on it")

@@ -6,6 +6,7 @@ Legend: B images of one process and step, C latent channels, h and w latent side
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import sys
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ from torch.utils.data import DataLoader
 from tasks.common.errors import StageError, UserError
 from tasks.igligen.adapter_optimiser import AdapterOptimiser
 from tasks.igligen.adapters import adapter_parameters, gates
+from tasks.igligen.attention_supervision import AttentionSupervision
 from tasks.igligen.base_model import BaseModel, Denoiser
 from tasks.igligen.checkpoints import Checkpoint
 from tasks.igligen.curves import Curves
@@ -74,6 +76,7 @@ class Training:
             weight.requires_grad_(True)
         self.optimiser = AdapterOptimiser(accelerator, weights, parameters.weight_decay, parameters.ema_decay)
         self._model = accelerator.prepare(Denoiser(base.unet))
+        self._supervision = AttentionSupervision(base.unet) if parameters.attention_loss_weight else None
 
     def _loader(self) -> Iterable[Batch]:
         share = self._parameters.batch * self._parameters.accumulate
@@ -100,37 +103,40 @@ class Training:
             self._train_on(batch)
             yield self.step
 
-    def _errors(self, batch: Batch, noise_BChw: Tensor, timesteps_B: Tensor) -> Tensor:
-        """Weighted squared error of each image."""
+    def _losses(self, batch: Batch, noise_BChw: Tensor, timesteps_B: Tensor) -> Tensor:
+        """Of each image [B, 2]: the weighted squared error, and how far attention is from the boxes."""
         base, device = self._base, self._accelerator.device
-        latents_BChw, noise_BChw, timesteps_B = (
-            value.to(device, non_blocking=True) for value in (batch.latents_BChw, noise_BChw, timesteps_B)
-        )
+        given = (batch.latents_BChw, noise_BChw, timesteps_B, batch.boxes_BS4, batch.mask_BS)
+        latents_BChw, noise_BChw, timesteps_B, boxes_BS4, mask_BS = (value.to(device, non_blocking=True) for value in given)
         predicted_BChw = self._model(
             base.scheduler.add_noise(latents_BChw, noise_BChw, timesteps_B),
             timesteps_B,
             base.captions(batch.captions),
-            batch.boxes_BS4.to(device),
+            boxes_BS4,
             base.phrase_slots(batch.phrases, batch.mask_BS.shape[1]),
-            batch.mask_BS.to(device),
+            mask_BS,
         )
         wanted_BChw = target(base.scheduler, latents_BChw, noise_BChw, timesteps_B)
         sides = (wanted_BChw.shape[-2], wanted_BChw.shape[-1])
-        weights_B1hw = cell_weights(batch.boxes_BS4, batch.mask_BS, sides, self._parameters.box_loss_weight).to(device)
+        weights_B1hw = cell_weights(boxes_BS4, mask_BS, sides, self._parameters.box_loss_weight)
         errors_B = squared_errors(predicted_BChw, wanted_BChw, weights_B1hw)
-        return errors_B * loss_weights(base.scheduler, timesteps_B, self._parameters.min_snr_gamma)
+        errors_B = errors_B * loss_weights(base.scheduler, timesteps_B, self._parameters.min_snr_gamma)
+        if self._supervision is None:
+            return torch.stack([errors_B, torch.zeros_like(errors_B)], 1)
+        return torch.stack([errors_B, self._supervision.loss(boxes_BS4, mask_BS, sides)], 1)
 
     def _add_gradients(self, batch: Batch, noise_BChw: Tensor, timesteps_B: Tensor) -> Tensor:
-        """Gradients of the mean error, part by part; returns the errors [B]."""
+        """Gradients of the mean loss, part by part; returns the losses [B, 2]."""
         self.optimiser.forget_gradients()
-        found = []
+        weight, found = self._parameters.attention_loss_weight, []
         for start in range(0, len(batch), self._at_once):
             of = slice(start, start + self._at_once)
             is_last = of.stop >= len(batch)
             with contextlib.nullcontext() if is_last else self._accelerator.no_sync(self._model):
-                errors_B = self._errors(batch.part(start, self._at_once), noise_BChw[of], timesteps_B[of])
-                self._accelerator.backward(errors_B.sum() / len(batch))
-            found.append(errors_B.detach())
+                losses_B2 = self._losses(batch.part(start, self._at_once), noise_BChw[of], timesteps_B[of])
+                errors_B, distances_B = losses_B2.unbind(1)
+                self._accelerator.backward((errors_B + weight * distances_B).sum() / len(batch))
+            found.append(losses_B2.detach())
         return torch.cat(found)
 
     def _add_gradients_in_memory(self, batch: Batch, noise_BChw: Tensor, timesteps_B: Tensor) -> Tensor:
@@ -159,18 +165,18 @@ class Training:
         timesteps = int(scheduler.config.num_train_timesteps)
         shape = tuple(batch.latents_BChw.shape[1:])
         noise_BChw, timesteps_B = draw_noise(self._seed, batch.positions, shape, timesteps, parameters.timestep_bias)
-        errors_B = self._add_gradients_in_memory(batch, noise_BChw, timesteps_B)
+        losses_B2 = self._add_gradients_in_memory(batch, noise_BChw, timesteps_B)
         norm = self.optimiser.clip_gradients(parameters.clip)
-        gathered = self._accelerator.gather(torch.stack([errors_B, timesteps_B.to(errors_B)], 1)).cpu()
+        gathered = self._accelerator.gather(torch.cat([losses_B2, timesteps_B.to(losses_B2)[:, None]], 1)).cpu()
         is_finite = bool(torch.isfinite(gathered).all() and torch.isfinite(norm))
         self.optimiser.update(rate, is_finite)
         self.step += 1
         self.skipped += not is_finite
         self.skipped_in_a_row = 0 if is_finite else self.skipped_in_a_row + 1
         if is_finite:
-            self.curves.add_losses(gathered[:, 0].tolist(), gathered[:, 1].int().tolist(), timesteps)
+            self.curves.add_losses(gathered[:, 0].tolist(), gathered[:, 2].int().tolist(), timesteps)
         if self.step % parameters.log_every == 0 or self.step == parameters.steps:
-            self._log(rate, timesteps)
+            self._log(rate, timesteps, float(gathered[:, 1].mean()))
         if self.skipped_in_a_row >= parameters.most_nonfinite_steps:
             raise DivergedError(
                 f"the training diverged: NaN or infinity in {self.skipped_in_a_row} steps in a row, the last of them step "
@@ -178,11 +184,13 @@ class Training:
                 "igligen.mixed_precision to no"
             )
 
-    def _log(self, rate: float, timesteps: int) -> None:
+    def _log(self, rate: float, timesteps: int, distance: float) -> None:
         self.curves.close_losses(self.step, timesteps)
         self.curves.add("learning_rate", self.step, learning_rate=rate)
         attention, dense = zip(*gates(self._base.unet).values(), strict=True)
         means = [sum(map(abs, values)) / len(values) for values in (attention, dense)]
+        if self._supervision and math.isfinite(distance):
+            self.curves.add("attention", self.step, loss=distance)
         self.curves.add("gates", self.step, attention=means[0], dense=means[1])
 
     def checkpoint(self) -> Checkpoint:

@@ -18,7 +18,7 @@ from tasks.lvd.places import Slack
 from tasks.lvd.trajectories import GROWTH, half_sides, path, progress, visible_frames
 from tasks.lvd.waypoints import Stage, group_room, is_upright, waypoints
 
-SIDE: dict[Size, float] = {"small": 0.14, "medium": 0.2, "large": 0.3}
+SIDE: dict[Size, float] = {"small": 0.17, "medium": 0.25, "large": 0.36}
 """Natural side of a box, in shares of the canvas."""
 _EXACT = Slack(tolerance=1, margin=10, gap=10, throughout=True, sides=True)
 _LOOSE = Slack(tolerance=1.5, margin=2, gap=4, throughout=False, sides=True)

@@ -15,7 +15,7 @@ from tasks.spriteworld.render import Pixels
 from tasks.spriteworld.text_to_video_model import TextStates
 from tasks.spriteworld.vocabulary import CLASSES, COLOURS, with_article
 
-STEPS, GUIDANCE_SCALE, THRESHOLD = 20, 5.0, 0.3
+STEPS, GUIDANCE_SCALE, THRESHOLD = 20, 2.5, 0.3
 _AT_ONCE = 8
 
 

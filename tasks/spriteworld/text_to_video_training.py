@@ -1,4 +1,4 @@
-"""The two training phases of the sprite world's text-to-video model: pictures, then clips with pictures beside them."""
+"""The three training phases of the sprite world's text-to-video model: pictures, clips, and mostly pictures again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WARMUP_STEPS, _LAST_RATE, _WEIGHT_DECAY, _CLIP = 100, 0.03, 1e-3, 1.0
 _BLANK_SHARE = 0.1  # of the captions, for classifier-free guidance
 _UNIFORM_SHARE, _PICTURES_NEAR_NOISE, _CLIPS_NEAR_NOISE = 0.4, 0.3, 1.0
 _EMA_DECAY = 0.995
-_STEPS_BETWEEN_LINES, _STEPS_BETWEEN_PICTURES = 100, 4
+_STEPS_BETWEEN_LINES, _STEPS_BETWEEN_PICTURES, _STEPS_BETWEEN_CLIPS = 100, 4, 3
 
 
 def draw_timesteps(random: np.random.Generator, count: int, near_noise: float) -> NDArray[np.int64]:
@@ -38,7 +38,7 @@ def draw_timesteps(random: np.random.Generator, count: int, near_noise: float) -
 
 @dataclass
 class Training:
-    """What both phases share: models, data, and one random stream."""
+    """What all phases share: models, data, and one random stream."""
 
     unet: Any
     flat: Any
@@ -91,29 +91,54 @@ def _optimise(training: Training, groups: list[dict[str, Any]], steps: int, back
             total = 0.0
 
 
-def train_on_pictures_and_clips(training: Training, parameters: Parameters) -> None:
-    """Trains `training.unet`, keeping a running average in `training.average`, from which the second phase starts."""
+def _pictures_beside(training: Training, pictures: int) -> torch.Tensor:
+    """The loss of pictures of which a third are frames of clips."""
+    return training.picture_loss(pictures // 3, pictures - pictures // 3)
 
-    def on_pictures(_: int) -> float:
+
+def _on_pictures(training: Training, parameters: Parameters) -> None:
+    def backward(_: int) -> float:
         half = parameters.image_batch // 2
         loss = training.picture_loss(half, parameters.image_batch - half)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
-    def on_clips(step: int) -> float:
+    groups = [{"params": list(training.flat.parameters()), "lr": parameters.image_learning_rate}]
+    _optimise(training, groups, parameters.image_steps, backward)
+
+
+def _on_clips(training: Training, parameters: Parameters) -> None:
+    def backward(step: int) -> float:
         loss = training.clip_loss(parameters.video_batch)
         loss.backward()  # type: ignore[no-untyped-call]
         if step % _STEPS_BETWEEN_PICTURES == 0 and parameters.pictures_beside:
-            frames = parameters.pictures_beside // 3
-            (0.5 * training.picture_loss(frames, parameters.pictures_beside - frames)).backward()  # type: ignore[no-untyped-call]
+            (0.5 * _pictures_beside(training, parameters.pictures_beside)).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
-    pictures = [{"params": list(training.flat.parameters()), "lr": parameters.image_learning_rate}]
-    _optimise(training, pictures, parameters.image_steps, on_pictures)
-    training.unet.load_state_dict(training.average.state_dict())
     named = list(training.unet.named_parameters())
-    clips = [
+    groups = [
         {"params": [weight for name, weight in named if is_temporal(name)], "lr": parameters.temporal_learning_rate},
         {"params": [weight for name, weight in named if not is_temporal(name)], "lr": parameters.spatial_learning_rate},
     ]
-    _optimise(training, clips, parameters.video_steps, on_clips)
+    _optimise(training, groups, parameters.video_steps, backward)
+
+
+def _on_both(training: Training, parameters: Parameters) -> None:
+    """Pictures show far more captions than clips do in the same time; clips in between keep motion alive."""
+
+    def backward(step: int) -> float:
+        loss = _pictures_beside(training, parameters.last_pictures)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if step % _STEPS_BETWEEN_CLIPS == 0:
+            training.clip_loss(parameters.last_clips).backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    groups = [{"params": list(training.unet.parameters()), "lr": parameters.last_learning_rate}]
+    _optimise(training, groups, parameters.last_steps, backward)
+
+
+def train_on_pictures_and_clips(training: Training, parameters: Parameters) -> None:
+    """Trains `training.unet`; every phase starts from the running average of the one before, in `training.average`."""
+    for phase in (_on_pictures, _on_clips, _on_both):
+        phase(training, parameters)
+        training.unet.load_state_dict(training.average.state_dict())

@@ -1,7 +1,8 @@
-"""Stage `train_text_to_video`: the sprite world's text-to-video model, first on pictures, then on clips and pictures.
+"""Stage `train_text_to_video`: the sprite world's text-to-video model, on pictures, on clips, and on both.
 
 The spatial half learns classes, colours and places from single frames, which is cheap; then all of it learns motion from
 clips, while pictures keep the spatial half a text-to-image model of its own, so that adapters can be trained on images.
+Last, many pictures and a few clips make class and colour firm.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _CLIP_POOL, _STILL_POOL, _SCORE_SEED = 21, 22, 7
 
 
 class Parameters(Section):
-    """Data and optimisation of both phases."""
+    """Data and optimisation of the three phases."""
 
     frames: int = Field(ge=2, le=32, description="frames of a clip")
     clips: int = Field(ge=10, description="clips to train on")
@@ -40,6 +41,10 @@ class Parameters(Section):
     pictures_beside: int = Field(ge=0, le=1024, description="pictures in every fourth step on clips; a third are frames")
     temporal_learning_rate: float = Field(gt=0, le=1e-2, description="highest rate of temporal layers; falls likewise")
     spatial_learning_rate: float = Field(gt=0, le=1e-2, description="highest rate of all other layers in that phase")
+    last_steps: int = Field(ge=0, description="steps on pictures, every third also on clips")
+    last_pictures: int = Field(ge=3, le=1024, description="pictures per step in that phase; a third are frames")
+    last_clips: int = Field(ge=1, le=256, description="clips in every third step of that phase")
+    last_learning_rate: float = Field(gt=0, le=1e-2, description="highest rate of that phase; falls likewise")
     scored_videos: int = Field(ge=1, description="videos to score, of one thing each, and as many to score direction")
 
 
@@ -124,7 +129,7 @@ def _score(training: Training, paths: Paths, parameters: Parameters, autoencoder
 
 
 def train_text_to_video(project: Any, paths: Paths) -> stage.Metrics:
-    """Trains both phases, saves the average of the weights in half precision, and scores it by the detector."""
+    """Trains all phases, saves the average of the weights in half precision, and scores it by the detector."""
     import torch
 
     from tasks.corpus.autoencoder import ImageAutoencoder

@@ -70,7 +70,7 @@ def test_the_stage_writes_adapters_curves_scores_and_pictures(work: Path) -> Non
     assert facts["steps"] == 6
     assert any(parameter.any() for name, parameter in adapter_parameters(unet).items() if name.endswith("alpha_attn"))
     curves = {path.stem: path.read_text().splitlines() for path in (work / "out" / "curves").iterdir()}
-    assert set(curves) == {"loss", "loss_by_timestep", "learning_rate", "gates", "box_following"}
+    assert set(curves) == {"attention", "box_following", "gates", "learning_rate", "loss", "loss_by_timestep"}
     assert [line.split("\t")[0] for line in curves["box_following"]] == ["step", "0", "4", "6"]
     assert [line.split("\t")[0] for line in curves["loss"]] == ["step", "2", "4", "6"]
     assert (work / "out" / "figure.png").read_bytes().startswith(b"\x89PNG")
@@ -124,6 +124,10 @@ def test_adapters_can_be_trained_further(work: Path) -> None:
     assert before.keys() == after.keys()
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
     assert any(not torch.equal(before[name], after[name]) for name in before)
+    first, then = (json.loads((work / out / "metrics.json").read_text()) for out in ("out", "further"))
+    assert first["box_following_iou_given"] is None
+    assert then["box_following_iou_given"] == first["box_following_iou"]
+    assert then["box_following_iou_untrained"] == first["box_following_iou_untrained"]
     assert "adapters" in json.loads((work / "further" / "provenance.json").read_text())["checkpoints"]
 
 

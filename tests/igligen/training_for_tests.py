@@ -44,8 +44,8 @@ PARAMETERS: dict[str, Any] = {
     "accumulate": 1, "learning_rate": 1e-3, "warmup_steps": 2, "schedule": "constant", "weight_decay": 0.0, "clip": 1.0,
     "mixed_precision": "no", "ema_decay": 0.0, "score_threshold": 0.25, "most_boxes": 8, "prob_use_boxes": 0.9,
     "prob_use_caption": 0.5, "no_caption_only": True, "timestep_bias": 1.0, "min_snr_gamma": 0.0, "box_loss_weight": 1.0,
-    "most_nonfinite_steps": 3,
-    "log_every": 2, "checkpoint_every": 3, "shards_in_memory": 1, "workers": 0, "cpu_threads": 1, "evaluate_every": 4,
+    "attention_loss_weight": 0.1, "most_nonfinite_steps": 3, "log_every": 2,
+    "checkpoint_every": 3, "shards_in_memory": 1, "workers": 0, "cpu_threads": 1, "evaluate_every": 4,
     "evaluation_images": 3, "evaluation_steps": 2, "evaluation_guidance_scale": 3.0, "detector": "models/sprite/detector",
     "detector_revision": None, "detector_resolution": 64, "box_threshold": 0.4, "text_threshold": 0.4, "preview_images": 2,
 }  # fmt: skip

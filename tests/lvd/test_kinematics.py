@@ -296,7 +296,7 @@ def test_places_that_lead_round_in_a_circle() -> None:
 
 
 def test_natural_sizes() -> None:
-    for size, side in (("small", 0.14), ("medium", 0.2), ("large", 0.3)):
+    for size, side in (("small", 0.17), ("medium", 0.25), ("large", 0.36)):
         found = boxes(made(SceneObject(name="cat", size=size)))[0]
         np.testing.assert_allclose(found[2:] / CANVAS_PIXELS, side, atol=0.005)
 
