@@ -6,7 +6,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: help run test test-server test-ray test-groundingdino lint bench bench-lvd pull-request screenshot sprite-models constraints clean
+.PHONY: help run test test-server test-ray test-groundingdino lint bench bench-lvd pull-request screenshot sprite-models sprite-adapters constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -36,8 +36,8 @@ lint: $(VENV)/.installed-dev  ## ruff and mypy strict
 	ruff format --check .
 	mypy
 
-test: lint  ## environment, ruff, mypy strict, and all tests
-	pytest
+test: lint  ## environment, ruff, mypy strict, and all tests, two files at a time
+	pytest --numprocesses 2 --dist loadfile
 
 test-ray: $(VENV)/.installed-dev  ## tests of the Ray engine, with its extra
 	$(INSTALL) -e ".[ray]"
@@ -68,6 +68,13 @@ sprite-models: $(VENV)/.installed  ## rebuild models/sprite from its seed (hours
 	trap 'mv models/sprite/.frozen models/sprite/dvc.yaml' EXIT; \
 	  dvc unfreeze $$(grep -oE '^  [a-z_]+:$$' models/sprite/dvc.yaml | sed -E 's|  (.*):|models/sprite/dvc.yaml:\1|'); \
 	  dvc repro --force models/sprite/dvc.yaml
+
+sprite-adapters: $(VENV)/.installed  ## rebuild models/sprite/adapters from nothing, by the pipeline itself on a larger corpus (an hour)
+	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; git clone -q . "$$folder/groundreel"; cd "$$folder/groundreel"; \
+	  dvc exp run igligen -S seed=1 -S spriteworld.images=6000 -S ingest.images_per_shard=500 \
+	    -S igligen.adapters=null -S igligen.steps=5000 -S igligen.batch=32 -S igligen.learning_rate=0.002 \
+	    -S igligen.warmup_steps=30 -S igligen.evaluate_every=500 -S igligen.evaluation_images=48; \
+	  cp models/igligen/* $(CURDIR)/models/sprite/adapters/
 
 constraints:  ## renew constraints.txt with the newest versions that pyproject.toml allows
 	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

@@ -23,7 +23,7 @@ def import_files(
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
     if not files:
         raise UserError(f"{path}: no .npy files in this folder; name the file or the folder that has them")
-    _check_folder(out.resolve())
+    check_folder(out.resolve())
     targets = [out / f"{file.stem}{ending}" for file in files]
     there = [target for target in targets if target.exists()]
     if there and not force:
@@ -36,8 +36,12 @@ def import_files(
             click.echo(f"{imported.aside}: {described(imported.reasons)}")
 
 
-def _check_folder(folder: Path) -> None:
-    """`dvc repro` deletes what a stage has written before it runs the stage again, and all that lies there."""
+def check_folder(folder: Path) -> None:
+    """Refuses a folder of a stage: `dvc repro` deletes it with all that lies there before it runs the stage again.
+
+    Raises:
+        UserError: the folder, which must be resolved, is such a folder or in one.
+    """
     root = next((item for item in (folder, *folder.parents) if (item / "dvc.yaml").is_file()), None)
     if root is None:
         return

@@ -38,6 +38,23 @@ def import_layouts_command(path: Path, out: Path) -> None:
     import_layouts(path, out)
 
 
+@import_commands.command("story")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="data/dreamframe/imported/NAME.json if not given."
+)
+@click.option(
+    "--frames-per-tiny-story", type=int, help="11 in the original; found out from the number of frames if not given."
+)
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@one_line_errors
+def import_story_command(path: Path, out: Path | None, frames_per_tiny_story: int | None, force: bool) -> None:
+    """Turn PATH, a story of the original DreamFrame such as story_info_0.json, into a tree with ids."""
+    from groundreel.story_imports import import_story
+
+    import_story(path, out, frames_per_tiny_story, force)
+
+
 @import_commands.command("boxes")
 @_npy_arguments
 @one_line_errors

@@ -26,6 +26,7 @@ from tests.corpus.original_files_for_tests import (
     some_latents,
     write,
 )
+from tests.dreamframe.stories_for_tests import flat_story
 from tests.lvd.layouts_for_tests import reply
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,12 +133,13 @@ def test_commands_of_the_document_run(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     car = reply("[{'id': 0, 'name': 'car', 'box': [10, 20, 60, 40]}]")
     Path("cache_lvd_v0.1_gpt-4-1106-preview.json").write_text(json.dumps({select_prompts("lvd")[0].cache_key: [car]}))
+    Path("story_info_0.json").write_text(json.dumps(flat_story(2)))
     for kind, array in (("boxes", box_rows(box_row())), ("latents", latents_of([1], some_latents(1)))):
         for folder, name in ((f"original/{kind}", "sa_000000.npy"), (f"campus/{kind}", "campus_life_dataset.tar.npy")):
             Path(folder).mkdir(parents=True, exist_ok=True)
             write(Path(folder), saved_by_numpy(array), name)
     assert {" ".join(command.split()[:3]) for command in COMMANDS} == {
-        f"groundreel import {kind}" for kind in ("layouts", "boxes", "latents")
+        f"groundreel import {kind}" for kind in ("layouts", "boxes", "latents", "story")
     }
     for command in COMMANDS:
         result = call(*shlex.split(command)[1:])

@@ -1,0 +1,1 @@
+"""DreamFrame: stories told in frames and dialogues, with questions about them."""
