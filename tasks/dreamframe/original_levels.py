@@ -55,12 +55,14 @@ def shape_of(frames: int, given: int | None) -> Shape:
     breadth = root_of_tiny_stories if root_of_tiny_stories**2 == tiny_stories else each
     if max(breadth, math.ceil(tiny_stories / breadth)) > MOST_PARTS:
         raise UserError(f"{frames} frames, {each} to a tiny story, are too many; try more to a tiny story")
-    note = f"{frames} frames are no cube: took {each} to a tiny story, and {breadth} tiny stories to a substory"
-    return Shape(each, breadth, "" if cubic and each == root else note)
+    if cubic and each == root:
+        return Shape(each, breadth, "")
+    note = f"took {each} to a tiny story, {breadth} tiny stories to a substory"
+    return Shape(each, breadth, f"{frames} frames are not {each} x {each} x {each}: {note}")
 
 
 def grouped(shots: Sequence[OriginalShot], shape: Shape, reader: PartReader) -> list[Substory]:
-    """The substories with their tiny stories; a dialogue belongs to the frame before it, the first ones to the first frame."""
+    """The substories with their tiny stories; a dialogue belongs to the frame before it, or else to the first."""
     groups: list[list[OriginalShot]] = [[]]
     frames = 0
     for shot in shots:
@@ -86,7 +88,7 @@ def _tiny_story(identifier: str, group: Sequence[OriginalShot], reader: PartRead
     for kind, text in group:
         counted[kind] += 1
         if counted[kind] > MOST_PARTS:
-            reader.set_aside(f"{kind} {counted[kind]} of {identifier}", "too-many")
+            reader.set_aside("img_diag", f"{kind} {counted[kind]} of {identifier}", "too-many")
         elif text is not None and kind == "frame":
             shots.append(Frame(kind="frame", id=part_id(identifier, counted[kind]), prompt=text))
         elif text is not None:
@@ -111,7 +113,7 @@ def place_questions(
         counted[part] += 1
         identifier = part_id(part, counted[part], "q")
         if counted[part] > MOST_QUESTIONS:
-            reader.set_aside(f"question {counted[part]}", "too-many")
+            reader.set_aside("QA", counted[part], "too-many")
         elif given:
             if not usual and overview and given.answer == overview:
                 level = "overview"

@@ -5,10 +5,12 @@ The original's own prompts misspell keys ("dialgue"), and so do people and langu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from tasks.common.errors import UserError
 from tasks.common.quarantine import Quarantine
 from tasks.dreamframe.story_text import MOST_LINE, MOST_NAME, MOST_PARAGRAPH, clean_text
 from tasks.dreamframe.story_tree import MOST_PARTS, Character
@@ -19,6 +21,7 @@ MOST_ENTRIES = 100_000
 Result = TypeVar("Result")
 Kind = Literal["frame", "dialogue"]
 StoryKey = Literal["character", "img_diag", "QA", "overview"]
+PartKind = Literal[StoryKey, "key"]
 _STORY_KEYS: dict[str, StoryKey] = {
     **dict.fromkeys(("character", "characters", "charactor", "charactors", "charater", "charaters"), "character"),
     **dict.fromkeys(("imgdiag", "imgdiags", "imgdialog", "imgdialogue", "imagediag", "imagedialogue", "imgdig"), "img_diag"),
@@ -77,63 +80,79 @@ class PartReader:
 
     Attributes:
         quarantine: what was set aside.
-        total: how many parts there were.
+        total: how many parts there were of each kind.
+        bad: how many of each kind were set aside.
         cleaned: how many texts lost characters that cannot be printed.
     """
 
     quarantine: Quarantine = field(default_factory=Quarantine)
-    total: int = 0
+    total: Counter[PartKind] = field(default_factory=Counter)
+    bad: Counter[PartKind] = field(default_factory=Counter)
     cleaned: int = 0
 
     def shots(self, entries: list[Any]) -> list[OriginalShot]:
         """Frames and dialogues in order."""
-        self.total += len(entries)
+        self.total["img_diag"] = len(entries)
         found = []
         for number, entry in enumerate(entries, start=1):
-            item = f"img_diag {number}"
-            if pair := self._kept(item, _pair, entry):
-                found.append(OriginalShot(pair[0], self._kept(item, self._text, pair[1], MOST_LINE)))
+            if pair := self._kept("img_diag", number, _pair, entry):
+                found.append(OriginalShot(pair[0], self._kept("img_diag", number, self._text, pair[1], MOST_LINE)))
         return found
 
     def questions(self, entries: Any) -> list[OriginalQuestion | None]:
         """Questions in order; None for each that cannot be used."""
-        given = self._kept("QA", _list, entries)
-        self.total += 1 if given is None else len(given)
-        return [self._kept(f"QA {number}", self._question, entry) for number, entry in enumerate(given or [], start=1)]
+        given = self._kept("QA", "", _list, entries)
+        self.total["QA"] = 1 if given is None else len(given)
+        return [self._kept("QA", number, self._question, entry) for number, entry in enumerate(given or [], start=1)]
 
     def characters(self, value: Any) -> list[Character]:
         """The characters, with what pictures show of them."""
-        given = self._kept("character", _object, value)
-        self.total += 1 if given is None else len(given)
+        given = self._kept("character", "", _object, value)
+        self.total["character"] = 1 if given is None else len(given)
         found: dict[str, Character] = {}
         for number, pair in enumerate((given or {}).items(), start=1):
-            character = self._kept(f"character {number}", self._character, pair)
+            character = self._kept("character", number, self._character, pair)
             if character and (character.name in found or len(found) == MOST_PARTS):
-                self.set_aside(f"character {number}", "name-twice" if character.name in found else "too-many")
+                self.set_aside("character", number, "name-twice" if character.name in found else "too-many")
             elif character:
                 found[character.name] = character
         return list(found.values())
 
     def overview(self, value: Any) -> str:
         """The overview; an empty text if there is none that can be used."""
-        self.total += 1
-        return "" if value == "" else self._kept("overview", self._paragraph, value) or ""
+        self.total["overview"] = 1
+        return "" if value == "" else self._kept("overview", "", self._paragraph, value) or ""
 
     def unknown(self, keys: list[str]) -> None:
         """Sets parts aside whose meaning is not known."""
-        self.total += len(keys)
+        self.total["key"] = len(keys)
         for key in keys:
-            self.set_aside(key, "unknown-key")
+            self.set_aside("key", key, "unknown-key")
 
-    def set_aside(self, item: str, reason: str) -> None:
-        """Sets one part aside."""
-        self.quarantine.add(item, reason)
+    def set_aside(self, kind: PartKind, which: int | str, reason: str, detail: str = "", raw: str = "") -> None:
+        """Sets one part aside, which is named by its number or in words."""
+        self.bad[kind] += 1
+        self.quarantine.add(f"{kind} {which}".strip(), reason, detail, raw)
 
-    def _kept(self, item: str, read: Callable[..., Result], *given: Any) -> Result | None:
+    def check_share(self, most: float) -> None:
+        """Refuses a story of which too much was set aside.
+
+        Raises:
+            UserError: more than the fraction `most` of the frames and dialogues, of the questions, or of all parts.
+        """
+        shares = {kind: (self.bad[kind], self.total[kind]) for kind in ("img_diag", "QA")}
+        for name, (bad, total) in {**shares, "the file": (self.bad.total(), self.total.total())}.items():
+            if bad > most * total:
+                reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.quarantine.reasons.items()))
+                raise UserError(
+                    f"{bad} of {total} parts of {name} cannot be used ({reasons}), more than {most:.0%}; mend them"
+                )
+
+    def _kept(self, kind: PartKind, which: int | str, read: Callable[..., Result], *given: Any) -> Result | None:
         try:
             return read(*given)
         except _BadPartError as error:
-            self.quarantine.add(item, error.reason, str(error), error.raw)
+            self.set_aside(kind, which, error.reason, str(error), error.raw)
             return None
 
     def _text(self, value: Any, most: int, one_line: bool = True) -> str:

@@ -44,7 +44,7 @@ def read_original_story(
     Args:
         path: the file.
         frames_per_tiny_story: found out from the number of frames unless given.
-        max_bad_fraction: parts that may be set aside.
+        max_bad_fraction: how much of the frames and dialogues, of the questions, and of all parts may be set aside.
 
     Raises:
         UserError: the file cannot be read, is not of this form, or too much of it cannot be used.
@@ -76,7 +76,7 @@ def take_over(
     """The tree of a story that is `{"character", "img_diag", "QA", "overview"}`; `name` becomes its id.
 
     Raises:
-        UserError: it is not of this form, or more than the fraction `max_bad_fraction` of its parts cannot be used.
+        UserError: it is not of this form, or more than the fraction `max_bad_fraction` of it cannot be used.
     """
     keys = story_keys(value)
     entries = {meaning: value[key] for key, meaning in keys.items()}
@@ -92,7 +92,7 @@ def take_over(
     shape = shape_of(sum(shot.kind == "frame" for shot in shots), frames_per_tiny_story)
     substories = grouped(shots, shape, reader)
     placed, note = place_questions(questions, substories, overview, reader)
-    _check_share(reader, max_bad_fraction)
+    reader.check_share(max_bad_fraction)
     story = Story(
         id=name,
         overview=overview,
@@ -101,7 +101,7 @@ def take_over(
         substories=tuple(with_questions(substory, placed) for substory in substories),
         questions=tuple(placed.get("", ())),
     )
-    cleaned = f"{reader.cleaned} texts lost characters that cannot be printed" if reader.cleaned else ""
+    cleaned = f"characters that cannot be printed were taken out of texts: {reader.cleaned}" if reader.cleaned else ""
     return OriginalStory(story, reader.quarantine, tuple(filter(None, (shape.note, note, cleaned))))
 
 
@@ -114,13 +114,6 @@ def flatten(story: Story) -> dict[str, Any]:
         "QA": [{"Question": question.question, "Answer": question.answer} for question in story.all_questions()],
         "overview": story.overview,
     }
-
-
-def _check_share(reader: PartReader, most: float) -> None:
-    bad = len(reader.quarantine.lines)
-    if bad > most * reader.total:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(reader.quarantine.reasons.items()))
-        raise UserError(f"{bad} of {reader.total} parts cannot be used ({reasons}), more than {most:.0%}; mend the file")
 
 
 def _style_keyword(shots: Sequence[OriginalShot]) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 
 MOST_DEPTH = 32
 _MOST_LOOKS = 2  # in vain at each character of a text, on average
+_MOST_STARTS = 10_000
+_MOST_TOKENS = 1_000_000
 _MOST_NUMBER = 400
 
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
@@ -28,7 +30,7 @@ _TOKEN = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _BLANK = re.compile(r"[\s,]*+")
-_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|U(00(?:0[0-9A-Fa-f]|10)[0-9A-Fa-f]{4})|(.))", re.DOTALL)
 
 
 class UnreadableError(ValueError):
@@ -91,7 +93,9 @@ def find_object(text: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str
     """
     failure: UnreadableError | None = None
     looks, start = _MOST_LOOKS * len(text), text.find("{")
-    while start >= 0 and looks > 0:
+    for _ in range(_MOST_STARTS):
+        if start < 0 or looks <= 0:
+            break
         try:
             value, end = _read_object(text, start)
             if wanted(value):
@@ -110,10 +114,11 @@ def _read_object(text: str, start: int) -> tuple[dict[str, Any], int]:
     """The object that begins with the bracket at `start`, and where it ends. Numbers become floats."""
     opened: list[_Open] = []
     place = start
-    while True:
+    for _ in range(_MOST_TOKENS):
         token = _TOKEN.match(text, place)
         if token is None:
             raise _nothing_to_read(text, place)
+        begin = max(token.start("quoted"), token.start("word"), token.start("bracket"))
         try:
             if token["bracket"] is None:
                 _add_plain(opened[-1], token)
@@ -126,10 +131,11 @@ def _read_object(text: str, start: int) -> tuple[dict[str, Any], int]:
                     return value, token.end()
                 opened[-1].add(value)
         except ValueError as error:
-            raise UnreadableError(str(error), token.end() - 1, token.end()) from None
+            raise UnreadableError(str(error), begin, token.end()) from None
         if len(opened) > MOST_DEPTH:  # no honest text; no other object in it is tried
-            raise UnreadableError(f"nested more than {MOST_DEPTH} deep", token.end() - 1, start + _MOST_LOOKS * len(text))
+            raise UnreadableError(f"nested more than {MOST_DEPTH} deep", begin, start + _MOST_LOOKS * len(text))
         place = token.end()
+    raise UnreadableError(f"more than {_MOST_TOKENS} brackets and values", place, start + _MOST_LOOKS * len(text))
 
 
 def _nothing_to_read(text: str, place: int) -> UnreadableError:
@@ -166,5 +172,5 @@ def _unescaped(text: str) -> str:
 
 
 def _meaning(escape: re.Match[str]) -> str:
-    code = escape[1] or escape[2]
-    return chr(int(code, 16)) if code else _ESCAPES.get(escape[3], escape[3])
+    code = escape[1] or escape[2] or escape[3]
+    return chr(int(code, 16)) if code else _ESCAPES.get(escape[4], escape[4])
