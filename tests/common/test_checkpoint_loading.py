@@ -125,9 +125,10 @@ def test_a_missing_folder_is_not_looked_up_elsewhere(name: str) -> None:
         PhraseDetector(name, None, "cpu", torch.float32)
 
 
-def test_the_weights_are_half_precision_and_code_free() -> None:
+def test_the_weights_have_one_precision_and_no_code() -> None:
     for config in MODELS.glob("*/config.json"):
         assert "auto_map" not in json.loads(config.read_text())
     for file in MODELS.glob("*/*.safetensors"):
-        assert {tensor.dtype for tensor in load_file(file).values() if tensor.is_floating_point()} == {torch.float16}
+        wanted = torch.float32 if file.parent.name == "adapters" else torch.float16  # adapters are as `igligen` wrote them
+        assert {tensor.dtype for tensor in load_file(file).values() if tensor.is_floating_point()} == {wanted}
     assert not [path for path in MODELS.rglob("*") if path.suffix in (".bin", ".pt", ".pth", ".pkl", ".ckpt")]
