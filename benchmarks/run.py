@@ -22,6 +22,7 @@ from benchmarks.igligen import measure_adapter_training
 from benchmarks.llm_calls import measure_llm_calls
 from benchmarks.result import Result
 from benchmarks.stages import measure_boxes, measure_ingest, measure_latents
+from benchmarks.style_step import measure_style_step
 from benchmarks.whole_run import measure_whole_run
 
 
@@ -52,6 +53,7 @@ def main() -> int:
             results.append(measure(Path(folder)))
     for measure_all in (
         measure_guidance_steps,
+        measure_style_step,
         measure_llm_calls,
         measure_whole_run,
         measure_toy_dag,
