@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tasks.common.parameters import Compute, Section
 from tasks.corpus import boxes, ingest, latents
+from tasks.dreamframe import story
 from tasks.igligen import igligen
 from tasks.llm.parameters import LanguageModel
 from tasks.lvd import layouts, lvd_generate, lvd_stage2
@@ -30,4 +31,5 @@ class ProjectParameters(Section):
     layouts: layouts.Parameters
     lvd_generate: lvd_generate.Parameters
     lvd_stage2: lvd_stage2.Parameters
+    story: story.Parameters
     report: report.Parameters

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTPUTS = ("data/sample", "data/corpus", "data/lvd", "models/igligen", "models/provenance", "reports")
+OUTPUTS = ("data/sample", "data/corpus", "data/lvd", "data/dreamframe", "models/igligen", "models/provenance", "reports")
 # What takes minutes is done in little; the committed run measures its quality.
 IN_LITTLE = {
     "igligen": {
