@@ -15,7 +15,7 @@ from tasks.lvd.interpolation import condition_tracks
 from tasks.lvd.layout import DynamicSceneLayout
 from tasks.lvd.video_index import INDEX_FILE, VideoRecord
 from tasks.spriteworld.clips import MOTIONS, PLACES, Actor, Clip, render_clip
-from tasks.spriteworld.scene import CANVAS_PIXELS, Box, choose, overlap, sample_size
+from tasks.spriteworld.scene import ASPECT, CANVAS_PIXELS, Box, choose, overlap, sample_size
 from tasks.spriteworld.vocabulary import BACKGROUNDS, CLASSES, COLOURS
 from tasks.video.mp4 import write_mp4
 
@@ -50,7 +50,10 @@ def true_clip(expectation: Expectation, random: np.random.Generator, frames: int
 
 
 def clip_of_layout(layout: DynamicSceneLayout, random: np.random.Generator, frames: int = 8) -> Clip:
-    """A clip with a sprite in every box of a layout whose name says one; colours that no name says are drawn."""
+    """A clip with a sprite in every box of a layout whose name says one; colours that no name says are drawn.
+
+    Sprites keep their shape: they are as large as the box allows, and stand in its middle. The detector knows no others.
+    """
     actors = []
     for track in condition_tracks(layout, frames):
         words = track.name.split()
@@ -58,9 +61,17 @@ def clip_of_layout(layout: DynamicSceneLayout, random: np.random.Generator, fram
         colour = next((word for word in words if word in COLOURS), None) or choose(random, tuple(COLOURS))
         if class_name:
             places = zip((track.boxes * CANVAS_PIXELS).tolist(), track.present, strict=True)
-            boxes = [tuple(box) if seen else None for box, seen in places]
+            boxes = [_fitted(box, ASPECT[class_name]) if seen else None for box, seen in places]
             actors.append(Actor(class_name, colour, MOTIONS[0], tuple(boxes)))
     return Clip(tuple(actors), choose(random, BACKGROUNDS), int(random.integers(2**31)), frames)
+
+
+def _fitted(box: list[float], aspect: float) -> Box:
+    """The largest box of this width over height in the middle of another."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    width, height = min(width, aspect * height), min(height, width / aspect)
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
 def write_method(folder: Path, method: str, clips: list[tuple[BenchmarkPrompt, int, Clip]], prompt_set: str = "lvd") -> None:
