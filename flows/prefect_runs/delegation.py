@@ -39,7 +39,7 @@ class Hopes:
     called_off: Callable[[], bool]
 
 
-StageName = Annotated[str, Field(pattern=r"^[\w.@-]+$")]
+StageName = Annotated[str, Field(pattern=r"^[\w.@+-]+$")]
 """A stage's name is part of file names at the worker."""
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from flows.dvc_project import DvcProject
 from flows.errors import UsageError
 from flows.graph import Graph, StageMeta, StageSpec
 from flows.pools import Pools, read_limits
 from flows.prefect_runs.dag_picture import draw_dag
+from flows.prefect_runs.delegation import StageName
 from flows.stage_run import Outcome
 from flows.walk import walk
 from tests.flows.small_projects import make_project
@@ -39,6 +41,16 @@ def test_the_graph_is_that_of_dvc() -> None:
     assert {stage.name for stage in graph.select(["corpus"])} == {"spriteworld", "ingest", "boxes", "latents"}
     assert {stage.name for stage in graph.select(["lvd_stage1"])} == {"layouts", "lvd_stage1"}
     assert {stage.name for stage in graph.select(["lvd"])} == {stage.name for stage in graph} - {"report", "story"}
+
+
+def test_every_stage_can_be_given_to_a_worker() -> None:
+    names = TypeAdapter(StageName)
+    with DvcProject(ROOT) as project:
+        for stage in project.graph:
+            assert names.validate_python(stage.name) == stage.name
+    for hostile in ("", "../up", "a/b", "a b", "a;b", "a\n"):
+        with pytest.raises(ValidationError):
+            names.validate_python(hostile)
 
 
 def test_a_matrix_is_selected_as_a_whole_or_by_instance(tmp_path: Path) -> None:
