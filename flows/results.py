@@ -11,6 +11,7 @@ from flows.dvc_project import DvcProject, one_line_errors
 from flows.dvc_stage_run import bring_outputs
 from flows.errors import RunError
 from flows.graph import Graph
+from flows.inputs import files_in
 from flows.persisted import bring_persisted
 from flows.stage_run import Outcome
 from flows.workspace import Snapshot, head_commit, lock_bytes
@@ -44,13 +45,22 @@ def bring_results(
                 if path in graph[outcome.stage].persisted:
                     bring_persisted(root, workspace, path)
                 else:
-                    _copy(workspace / path, root / path)
+                    _bring(workspace, root, path)
         write_lock_file(root / "dvc.lock", {outcome.stage: outcome.entry for outcome in finished})
 
 
+def _bring(workspace: Path, root: Path, path: str) -> None:
+    """Brings a file or a folder that DVC's cache does not hold; files that are no longer made in the folder go."""
+    made = files_in(workspace, workspace / path)
+    for name in sorted(made):
+        _copy(workspace / name, root / name)
+    for name in files_in(root, root / path) - made if made else ():
+        (root / name).unlink()
+
+
 def _copy(source: Path, target: Path) -> None:
-    """Brings a file that DVC's cache does not hold, by rename; nothing happens if the target is equal."""
-    if not source.is_file() or (target.is_file() and target.read_bytes() == source.read_bytes()):
+    """Brings a file by rename; nothing happens if the target is equal."""
+    if target.is_file() and target.read_bytes() == source.read_bytes():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.unfinished")

@@ -49,6 +49,22 @@ def test_it_ends_like_dvc_repro_also_when_the_dag_grew_meanwhile(project: Path, 
     assert dvc(project, "status", "--json").stdout.strip() == "{}"
 
 
+def test_folders_that_the_cache_does_not_hold_come_too(tmp_path: Path) -> None:
+    outputs = "    plots:\n      - reports/curves: {cache: false}\n"
+    pipeline = f"stages:\n  curve:\n    cmd: python curve.py\n    deps: [curve.py]\n{outputs}"
+    project = make_project(tmp_path / "project", pipeline)
+    for names in (["one", "two"], ["three", "two"]):
+        lines = ["import pathlib", "folder = pathlib.Path('reports/curves')", "folder.mkdir(parents=True, exist_ok=True)"]
+        lines += [f"(folder / '{name}.tsv').write_text('{names[0]}')" for name in names]
+        (project / "curve.py").write_text("\n".join(lines))
+        git(project, "add", "-A")
+        git(project, "commit", "-qm", "curve")
+        assert states(run_local(project)) == {"curve": "Ran"}
+        assert sorted(path.name for path in (project / "reports" / "curves").iterdir()) == sorted(f"{x}.tsv" for x in names)
+        assert (project / "reports" / "curves" / "two.tsv").read_text() == names[0]
+        assert dvc(project, "status", "--json").stdout.strip() == "{}"
+
+
 def test_states_tell_what_happened(project: Path) -> None:
     assert states(run_local(project)) == dict.fromkeys(["first", "left", "right", "last"], "Ran")
     lock = (project / "dvc.lock").stat()
