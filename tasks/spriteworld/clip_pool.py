@@ -37,7 +37,7 @@ class Drawn(NamedTuple):
     weights: torch.Tensor
 
 
-def _weights(boxes: Sequence[Box | None]) -> torch.Tensor:
+def cell_weights(boxes: Sequence[Box | None]) -> torch.Tensor:
     """[h, w]: `_WEIGHT_OF_THINGS` in every latent cell that a box touches, 1 elsewhere."""
     weights_hw = torch.ones(_LATENT_SIDE, _LATENT_SIDE)
     cells = CANVAS_PIXELS // _LATENT_SIDE
@@ -66,7 +66,7 @@ class ClipPool:
         clips = [self.clips[index] for index in chosen.tolist()]
         captions = [caption_of_video(random, clip) for clip in clips]
         weights = [
-            torch.stack([_weights([actor.boxes[frame] for actor in clip.actors]) for frame in range(clip.frames)])
+            torch.stack([cell_weights([actor.boxes[frame] for actor in clip.actors]) for frame in range(clip.frames)])
             for clip in clips
         ]
         return Drawn(self.latents_NCFhw[torch.from_numpy(chosen)].float(), captions, torch.stack(weights)[:, None])
@@ -79,7 +79,7 @@ class ClipPool:
             clip = self.clips[index]
             seen = [Thing(actor.class_name, actor.colour, actor.boxes[frame]) for actor in clip.actors if actor.boxes[frame]]
             captions.append(caption_of_still(random, seen, clip.background))
-            weights.append(_weights([thing.box for thing in seen]))
+            weights.append(cell_weights([thing.box for thing in seen]))
         latents = self.latents_NCFhw[torch.from_numpy(chosen), :, torch.from_numpy(frames)].float()
         return Drawn(latents, captions, torch.stack(weights)[:, None])
 
@@ -99,11 +99,12 @@ class StillPool:
             scene = self.scenes[index]
             things = [Thing(item.class_name, item.colour, item.box) for item in scene.objects]
             captions.append(caption_of_still(random, things, scene.background))
-            weights.append(_weights([item.box for item in scene.objects]))
+            weights.append(cell_weights([item.box for item in scene.objects]))
         return Drawn(self.latents_NChw[torch.from_numpy(chosen)].float(), captions, torch.stack(weights)[:, None])
 
 
-def _encode(autoencoder: ImageAutoencoder, images_NHWC: Any) -> torch.Tensor:
+def encode_pixels(autoencoder: ImageAutoencoder, images_NHWC: Any) -> torch.Tensor:
+    """Latents [N, C, h, w] in half precision of uint8 images."""
     starts = range(0, len(images_NHWC), _ENCODED_AT_ONCE)
     return torch.cat([autoencoder.encode(images_NHWC[i : i + _ENCODED_AT_ONCE], None).half() for i in starts])
 
@@ -117,7 +118,7 @@ def make_clip_pool(autoencoder: ImageAutoencoder, seed: int, count: int, frames:
         most_actors = _MOST_ACTORS[int(random.integers(len(_MOST_ACTORS)))]
         clip = sample_clip(random, frames, most_actors, motions, _TWINS)
         clips.append(clip)
-        latents.append(_encode(autoencoder, render_clip(clip)).permute(1, 0, 2, 3))
+        latents.append(encode_pixels(autoencoder, render_clip(clip)).permute(1, 0, 2, 3))
     return ClipPool(clips, torch.stack(latents))
 
 
@@ -125,4 +126,4 @@ def make_still_pool(autoencoder: ImageAutoencoder, seed: int, count: int) -> Sti
     """`count` random scenes of one to four things."""
     random = np.random.default_rng(seed)
     scenes = [sample_scene(random) for _ in range(count)]
-    return StillPool(scenes, torch.cat([_encode(autoencoder, np.stack([render_scene(scene)])) for scene in scenes]))
+    return StillPool(scenes, torch.cat([encode_pixels(autoencoder, np.stack([render_scene(scene)])) for scene in scenes]))

@@ -59,7 +59,8 @@ def _build() -> Any:
     )  # fmt: skip
 
 
-def _loss(model: Any, pixels_BCHW: torch.Tensor, kl_weight: float) -> torch.Tensor:
+def autoencoder_loss(model: Any, pixels_BCHW: torch.Tensor, kl_weight: float) -> torch.Tensor:
+    """Squared and absolute errors of the pixels, and the weighted Kullback-Leibler term."""
     from torch.nn.functional import l1_loss, mse_loss
 
     posterior = model.encode(pixels_BCHW).latent_dist
@@ -69,7 +70,7 @@ def _loss(model: Any, pixels_BCHW: torch.Tensor, kl_weight: float) -> torch.Tens
     return total
 
 
-def _set_scaling_factor(model: Any, pool: Pool) -> None:
+def set_scaling_factor(model: Any, pixels_NHWC: Any) -> None:
     """Writes one over the latents' standard deviation into the configuration: scaled latents have unit variance."""
     import torch
 
@@ -77,7 +78,7 @@ def _set_scaling_factor(model: Any, pool: Pool) -> None:
 
     with torch.inference_mode():
         starts = range(0, 512, 64)
-        posteriors = [model.encode(pixels_to_tensor(pool.pixels_NHWC[i : i + 64])).latent_dist for i in starts]
+        posteriors = [model.encode(pixels_to_tensor(pixels_NHWC[i : i + 64])).latent_dist for i in starts]
         samples = torch.cat([posterior.sample() for posterior in posteriors])
     model.register_to_config(scaling_factor=round(float(1 / samples.std()), 5))
 
@@ -93,7 +94,7 @@ def score_autoencoder(autoencoder: ImageAutoencoder, pool: Pool) -> float:
     return total / len(pool.scenes)
 
 
-def _optimise(weights: list[Any], rate: float, steps: int, loss_of: Callable[[], torch.Tensor]) -> None:
+def optimise_falling(weights: list[Any], rate: float, steps: int, loss_of: Callable[[], torch.Tensor]) -> None:
     """`steps` steps of AdamW on `weights`, the rate falling linearly."""
     import torch
 
@@ -146,9 +147,9 @@ def refine_decoder(model: Any, pool: Pool, parameters: Parameters, random: np.ra
         empties = int(random.binomial(parameters.batch, parameters.empty_share))
         full = pool.pixels_NHWC[random.integers(len(pool.scenes), size=parameters.batch - empties)]
         images = np.concatenate([full, empty[random.integers(len(empty), size=empties)]])
-        return _loss(model, pixels_to_tensor(images), 0.0)
+        return autoencoder_loss(model, pixels_to_tensor(images), 0.0)
 
-    _optimise(decoder, parameters.learning_rate / 2, parameters.decoder_steps, loss_of)
+    optimise_falling(decoder, parameters.learning_rate / 2, parameters.decoder_steps, loss_of)
     model.requires_grad_(True)
 
 
@@ -166,10 +167,10 @@ def _train(parameters: Parameters, seed: int) -> Any:
 
     def loss_of() -> torch.Tensor:
         images = pool.pixels_NHWC[random.integers(len(pool.scenes), size=parameters.batch)]
-        return _loss(model, pixels_to_tensor(images), parameters.kl_weight)
+        return autoencoder_loss(model, pixels_to_tensor(images), parameters.kl_weight)
 
-    _optimise(list(model.parameters()), parameters.learning_rate, parameters.steps, loss_of)
-    _set_scaling_factor(model, pool)
+    optimise_falling(list(model.parameters()), parameters.learning_rate, parameters.steps, loss_of)
+    set_scaling_factor(model, pool.pixels_NHWC)
     refine_decoder(model, pool, parameters, random)
     return model
 

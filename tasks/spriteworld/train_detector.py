@@ -89,12 +89,12 @@ def _train(parameters: Parameters, seed: int) -> tuple[Any, Any]:
     easy_steps = parameters.easy_steps
     for number, item in enumerate(parameters.rounds, start=1):
         widen_queries(model, item.queries)
-        _train_round(model, processor, (easy, full), easy_steps, item, parameters.clip, random, number)
+        train_round(model, processor, (easy, full), easy_steps, item, parameters.clip, random, number)
         easy_steps = 0
     return model, processor
 
 
-def _train_round(
+def train_round(
     model: Any,
     processor: Any,
     pools: tuple[Pool, Pool],
@@ -104,6 +104,7 @@ def _train_round(
     random: Any,
     number: int,
 ) -> None:
+    """Trains the model for one round; `pools` are for its first `easy_steps` steps, and for the others."""
     import torch
 
     from tasks.spriteworld.detector_batches import make_batch, phrase_loss

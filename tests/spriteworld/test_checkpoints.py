@@ -112,6 +112,14 @@ def tiny_parameters(folder: Path) -> Path:
         "  {scenes: 100, easy_scenes: 100, easy_steps: 1, clip: 0.5, held_out: 10, threshold: 0.3, rounds: [\n"
         "    {queries: 4, steps: 2, batch: 2, learning_rate: 0.0005, last_share: 0.5},\n"
         "    {queries: 6, steps: 1, batch: 2, learning_rate: 0.0005, last_share: 0.5}]}\n"
+        "train_story_autoencoder: {pictures: 512, steps: 2, batch: 2, learning_rate: 0.001, kl_weight: 0.000001,\n"
+        "  held_out: 10}\n"
+        "train_story_detector: {pictures: 100, steps: 2, batch: 2, learning_rate: 0.0003, clip: 0.5, held_out: 10,\n"
+        "  threshold: 0.4}\n"
+        "train_clip: {pictures: 100, texts: 1000, vocabulary: 600, most_tokens: 64, width: 32, layers: 1, projection: 16,\n"
+        "  steps: 2, batch: 4, learning_rate: 0.001, held_out: 100}\n"
+        "train_text_to_image: {pictures: 10, texts: 1000, vocabulary: 600, most_tokens: 64, scored_pictures: 6, rounds: [\n"
+        "  {steps: 2, batch: 2, learning_rate: 0.001}, {steps: 1, batch: 2, learning_rate: 0.001}]}\n"
     )
     (folder / "params.yaml").write_text(text)
     return folder / "params.yaml"
