@@ -1,4 +1,4 @@
-"""What `dvc.yaml` says of the stages: files they read and write, metrics, figures, tables, and where they run."""
+"""What `dvc.yaml` says of the stages: what they read and write, what of that the page shows, and where they run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tasks.common.errors import UserError
 from tasks.common.parameters import read_yaml
 
 _TABLES = PurePosixPath("reports/tables")
+_STORYBOARDS = PurePosixPath("reports/storyboards")
 _TEMPLATE = re.compile(r"\$\{([A-Za-z0-9_.]+)\}")
 
 
@@ -28,6 +29,7 @@ class PipelineStage:
     metrics: tuple[str, ...]
     figures: tuple[str, ...]
     tables: tuple[str, ...]
+    storyboards: tuple[str, ...]
 
 
 def _fill(text: str, parameters: dict[str, Any], where: Path) -> str:
@@ -68,6 +70,7 @@ def _read_stage(name: str, stage: dict[str, Any], parameters: dict[str, Any], wh
         metrics=metrics,
         figures=figures,
         tables=tuple(output for output in outputs if _is_table(PurePosixPath(output))),
+        storyboards=tuple(output for output in outputs if PurePosixPath(output) == _STORYBOARDS),
     )
 
 

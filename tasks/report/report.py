@@ -23,6 +23,7 @@ from tasks.common.report_table import read_table
 from tasks.report.curves import draw_folder
 from tasks.report.dag_picture import draw_dag
 from tasks.report.pipeline import PipelineStage, read_pipeline
+from tasks.report.storyboards import read_storyboards
 
 TEMPLATE = "index.html.j2"
 _MOST_CHARACTERS = 2000
@@ -106,6 +107,7 @@ def render_page(stages: list[PipelineStage], values: dict[str, Any], parameters:
             for stage in stages
             for path in stage.metrics
         ],
+        storyboards=[board for stage in stages for path in stage.storyboards for board in read_storyboards(Path(path))],
         figures=[_figure(stage, path) for stage in stages for path in stage.figures],
         quarantines=[_quarantine(path, parameters.quarantine_lines) for path in quarantines],
         parameters=list(flatten(values)),

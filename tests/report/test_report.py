@@ -212,7 +212,7 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 @given(st.lists(names, min_size=1, max_size=6, unique=True))
 def test_any_names_make_a_sound_picture(chain: list[str]) -> None:
     stages = [
-        PipelineStage(name, "", "cpu", (f"out{index}",), (f"out{index + 1}",), (), (), ())
+        PipelineStage(name, "", "cpu", (f"out{index}",), (f"out{index + 1}",), (), (), (), ())
         for index, name in enumerate(chain)
     ]
     picture = str(draw_dag(stages))
