@@ -55,6 +55,27 @@ def import_story_command(path: Path, out: Path | None, frames_per_tiny_story: in
     import_story(path, out, frames_per_tiny_story, force)
 
 
+@import_commands.command("style")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="data/dreamframe/imported/NAME.safetensors if not given."
+)
+@click.option("--token", help="Name of the style in prompts; <dramatic> for Dramatic.pt if not given.")
+@click.option(
+    "--export", is_flag=True, help="The other way: PATH is a learned style, and NAME.pt of the original is written."
+)
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@one_line_errors
+def import_style_command(path: Path, out: Path | None, token: str | None, export: bool, force: bool) -> None:
+    """Turn PATH, a style of the original DreamFrame such as Dramatic.pt, into safetensors for Stable Diffusion XL."""
+    from groundreel.style_imports import export_style, import_style
+
+    if export:
+        export_style(path, out, token, force)
+    else:
+        import_style(path, out, token, force)
+
+
 @import_commands.command("boxes")
 @_npy_arguments
 @one_line_errors

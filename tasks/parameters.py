@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tasks.common.parameters import Compute, Section
 from tasks.corpus import boxes, ingest, latents
-from tasks.dreamframe import story
+from tasks.dreamframe import instructions, keyframes, qa, story, storyboard, style_parameters
 from tasks.igligen import igligen
 from tasks.llm.parameters import LanguageModel
 from tasks.lvd import layouts, lvd_generate, lvd_stage2
@@ -32,4 +32,9 @@ class ProjectParameters(Section):
     lvd_generate: lvd_generate.Parameters
     lvd_stage2: lvd_stage2.Parameters
     story: story.Parameters
+    style: style_parameters.Parameters
+    keyframes: keyframes.Parameters
+    qa: qa.Parameters
+    instructions: instructions.Parameters
+    storyboard: storyboard.Parameters
     report: report.Parameters

@@ -40,7 +40,9 @@ def test_the_graph_is_that_of_dvc() -> None:
     assert {path for path in graph.outside_inputs() if path.startswith("data/")} == {"data/prompts"}
     assert {stage.name for stage in graph.select(["corpus"])} == {"spriteworld", "ingest", "boxes", "latents"}
     assert {stage.name for stage in graph.select(["lvd_stage1"])} == {"layouts", "lvd_stage1"}
-    assert {stage.name for stage in graph.select(["lvd"])} == {stage.name for stage in graph} - {"report", "story"}
+    dreamframe = {stage.name for stage in graph.select(["dreamframe"])}
+    assert dreamframe == {"story", "style", "keyframes", "qa", "instructions", "storyboard"}
+    assert {stage.name for stage in graph.select(["lvd"])} == {stage.name for stage in graph} - dreamframe - {"report"}
 
 
 def test_every_stage_can_be_given_to_a_worker() -> None:

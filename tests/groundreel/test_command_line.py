@@ -57,6 +57,7 @@ def test_the_surface_is_frozen() -> None:
         "import latents": ["force", "key_pattern", "out", "path"],
         "import layouts": ["out", "path"],
         "import story": ["force", "frames_per_tiny_story", "out", "path"],
+        "import style": ["export", "force", "out", "path", "token"],
         "lvd score": ["as_json", "layouts", "replies"],
         "plan": ["targets"],
         "profile": ["name", "reset"],

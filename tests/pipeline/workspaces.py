@@ -20,6 +20,8 @@ IN_LITTLE = {
     },
     "lvd_generate": {"prompts_per_task": 1, "steps": 2, "preview_videos": 1},
     "lvd_stage2": {"preview_prompts": 1},
+    "style": {"images": 4, "image_steps": 2, "steps": 3, "evaluate_every": 3, "evaluation_images": 1},
+    "keyframes": {"steps": 2, "compared_prompts": 1},
 }  # fmt: skip
 
 
