@@ -19,9 +19,9 @@ from tasks.common.provenance import made_by
 from tasks.common.quarantine import Quarantine, check_bad_share, write_quarantine
 from tasks.dreamframe.instruction_records import CHOICE, OPEN, Record, records_of, video_file
 from tasks.dreamframe.keyframe_archive import Keyframe, read_keyframes, read_manifest
-from tasks.dreamframe.question_files import SPLITS, QuestionRecord, Split, read_questions, read_stories
+from tasks.dreamframe.question_files import SPLITS, QuestionRecord, Split, read_questions
 from tasks.dreamframe.slideshow import Resampling, TooLong, frames_of_each, video_size, write_slideshow
-from tasks.dreamframe.story_tree import Story
+from tasks.dreamframe.story_tree import Story, read_stories
 from tasks.dreamframe.subtitles import ShownFrame, interleaved, shown_frames, subtitles
 
 

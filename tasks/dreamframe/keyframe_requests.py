@@ -13,7 +13,7 @@ from tasks.common.seeds import item_seed
 from tasks.dreamframe.keyframe_denoising import PictureRequest
 from tasks.dreamframe.keyframe_images import PicturesJob, StyleSource
 from tasks.dreamframe.keyframe_settings import KeyframeSettings
-from tasks.dreamframe.story_tree import Frame, Story, read_story
+from tasks.dreamframe.story_tree import Frame, Story
 from tasks.dreamframe.style_files import StyleEmbedding, load_style
 from tasks.dreamframe.style_prompts import plain_prompt, styled_prompt
 from tasks.dreamframe.style_requests import spread
@@ -39,22 +39,6 @@ class StyledStory(NamedTuple):
     vectors: str
     images: Path | None
     compared: tuple[Frame, ...]
-
-
-def read_stories(folder: Path) -> list[Story]:
-    """All stories of a folder, by name.
-
-    Raises:
-        UserError: there is none, one cannot be read, or its file has another name than it.
-    """
-    files = sorted(folder.glob("*.json"))
-    if not files:
-        raise UserError(f"{folder}: no stories (*.json) there; run the stage story")
-    stories = [read_story(file) for file in files]
-    for file, story in zip(files, stories, strict=True):
-        if file.stem != story.id:
-            raise UserError(f"{file}: a story whose id is {story.id}; rename it to {story.id}.json")
-    return stories
 
 
 def styled_story(story: Story, styles: Path, widths: tuple[int, int], compared: int) -> StyledStory | None:

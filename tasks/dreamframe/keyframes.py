@@ -28,8 +28,8 @@ class Parameters(KeyframeSettings):
     """How keyframes are made, measured and shown."""
 
     batch: int = Field(ge=1, le=256, description="pictures at once; on a CPU always one, and results do not depend on it")
-    clip: str = Field(min_length=1, description="CLIP that compares pictures and texts: a folder or a hub id")
-    clip_revision: str | None = Field(description="branch, tag or commit of a hub checkpoint")
+    image_encoder: str = Field(min_length=1, description="CLIP that compares pictures and texts: a folder or a hub id")
+    image_encoder_revision: str | None = Field(description="branch, tag or commit of a hub checkpoint")
     compared_prompts: int = Field(
         ge=1, le=100, description="frames of a story that are also made without its learned style, to compare"
     )
@@ -75,11 +75,13 @@ def _ask(project: Any, paths: Paths) -> Asked:
     from transformers import CLIPConfig
 
     from tasks.common.checkpoint_loading import load_part
-    from tasks.dreamframe.keyframe_requests import read_stories, styled_story
+    from tasks.dreamframe.keyframe_requests import styled_story
     from tasks.dreamframe.sdxl_checkpoint import text_widths
+    from tasks.dreamframe.story_tree import read_stories
 
     parameters: Parameters = project.keyframes
-    load_part(CLIPConfig, parameters.clip, parameters.clip_revision)  # before hours of work that end in its absence
+    # Now, and not after hours of work that end in its absence:
+    load_part(CLIPConfig, parameters.image_encoder, parameters.image_encoder_revision)
     stories = read_stories(paths.stories)
     if not paths.styles.is_dir():
         raise UserError(f"{paths.styles}: no such folder; run the stage style, it learns the styles of the stories")
@@ -166,7 +168,8 @@ def _scores(project: Any, styled: Sequence[StyledStory], parts: dict[str, Part])
 
     parameters: Parameters = project.keyframes
     device, _ = select_device(project.compute)
-    return score(styled, parts, ImageTextEncoder(parameters.clip, parameters.clip_revision, device, torch.float32))
+    encoder = ImageTextEncoder(parameters.image_encoder, parameters.image_encoder_revision, device, torch.float32)
+    return score(styled, parts, encoder)
 
 
 def make_keyframes(project: Any, paths: Paths) -> stage.Metrics:
@@ -179,7 +182,7 @@ def make_keyframes(project: Any, paths: Paths) -> stage.Metrics:
     counts = _write(asked.styled, parts, project.seed, paths.out)
     _draw(asked.styled, parts, parameters.preview_stories, paths)
     files = [paths.stories / f"{item.story.id}.json" for item in asked.styled] + [item.style.file for item in asked.styled]
-    clip = checkpoint_identity(parameters.clip, parameters.clip_revision)
+    clip = checkpoint_identity(parameters.image_encoder, parameters.image_encoder_revision)
     provenance = {
         **made, "stage": "tasks.dreamframe.keyframes", "seed": project.seed,
         "checkpoints": {**made["checkpoints"], "clip": clip},

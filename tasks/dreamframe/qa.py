@@ -20,10 +20,10 @@ from tasks.common.quarantine import Quarantine, check_bad_share, write_quarantin
 from tasks.dreamframe.keyframe_archive import read_keyframes
 from tasks.dreamframe.picture_questions import looked_for
 from tasks.dreamframe.question_drafts import KINDS, Draft
-from tasks.dreamframe.question_files import SPLITS, QuestionRecord, Split, read_stories, split_of, write_questions
+from tasks.dreamframe.question_files import SPLITS, QuestionRecord, Split, split_of, write_questions
 from tasks.dreamframe.question_verification import as_choice, ask, problem_in_story
 from tasks.dreamframe.story_index import StoryIndex
-from tasks.dreamframe.story_tree import Story
+from tasks.dreamframe.story_tree import Story, read_stories
 
 if TYPE_CHECKING:
     from tasks.corpus.detector import PhraseDetector

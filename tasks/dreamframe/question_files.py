@@ -12,7 +12,7 @@ from tasks.common.quarantine import printable
 from tasks.common.seeds import item_seed
 from tasks.dreamframe.question_drafts import Kind
 from tasks.dreamframe.story_text import read_bounded
-from tasks.dreamframe.story_tree import STORY_ID, Level, Story, read_story
+from tasks.dreamframe.story_tree import STORY_ID, Level
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -69,22 +69,6 @@ def split_of(story_id: str, validation: float, test: float) -> Split:
     if place < test:
         return "test"
     return "validation" if place < test + validation else "train"
-
-
-def read_stories(folder: Path) -> list[Story]:
-    """All stories of a folder, sorted by name.
-
-    Raises:
-        UserError: no such folder, no story in it, one that is none, or one that has another name than its file.
-    """
-    files = sorted(folder.glob("*.json"))
-    if not files:
-        raise UserError(f"{folder}: no stories (*.json) there; run the stage story, or name another folder")
-    stories = [read_story(file) for file in files]
-    for file, story in zip(files, stories, strict=True):
-        if file.stem != story.id:
-            raise UserError(f"{file}: is the story {story.id}; name the file {story.id}.json")
-    return stories
 
 
 def write_questions(path: Path, records: list[QuestionRecord]) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
-import diffusers
 import torch
 from diffusers import (
     AutoencoderKL,
-    SchedulerMixin,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
@@ -19,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from tasks.common.checkpoint_loading import load_part, load_weights
 from tasks.common.errors import UserError
+from tasks.common.noise_schedulers import scheduler_class
 from tasks.common.quarantine import printable
 
 DEFAULT_SCHEDULER = "EulerDiscreteScheduler"
@@ -44,7 +42,7 @@ def load_sdxl(
         UserError: the checkpoint is of another family; a component is missing, damaged, or does not fit the others.
     """
     transformers_logging.disable_progress_bar()
-    schedule = _scheduler_class(scheduler)
+    schedule = scheduler_class(scheduler, DEFAULT_SCHEDULER)
     tokenizer = _tokenizer(model, revision, "tokenizer")
     config = _family_config(model, revision)
     tokenizers = [tokenizer, _tokenizer(model, revision, "tokenizer_2")]
@@ -80,7 +78,7 @@ def load_refiner(
     Raises:
         UserError: as for `load_sdxl`, or it is not made for the text encoder of `base`.
     """
-    schedule = load_part(_scheduler_class(scheduler), model, revision, subfolder="scheduler")
+    schedule = load_part(scheduler_class(scheduler, DEFAULT_SCHEDULER), model, revision, subfolder="scheduler")
     config = _family_config(model, revision)
     unet = load_weights(UNet2DConditionModel, model, revision, subfolder="unet", **_settings(dtype))
     with_score = bool(config.get("requires_aesthetics_score", False))
@@ -113,15 +111,6 @@ def _ready(pipeline: Any, device: str | torch.device) -> Any:
     pipeline.to(device)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
-
-
-def _scheduler_class(name: str) -> Any:
-    found = getattr(diffusers, name, None) if name.endswith("Scheduler") else None
-    if not (inspect.isclass(found) and issubclass(found, SchedulerMixin)):
-        raise UserError(
-            f"scheduler {printable(name, 60)}: diffusers has no such scheduler; take one such as {DEFAULT_SCHEDULER}"
-        )
-    return found
 
 
 def _family_config(checkpoint: str, revision: str | None) -> dict[str, Any]:

@@ -205,3 +205,19 @@ def read_story(path: Path) -> Story:
         place = ".".join(str(part) for part in problem["loc"])
         wrong = problem["msg"].removeprefix("Value error, ")
         raise UserError(f"{path}: {printable(f'{place}: {wrong}' if place else wrong)}; expected a story tree") from None
+
+
+def read_stories(folder: Path) -> list[Story]:
+    """All stories of a folder, sorted by name.
+
+    Raises:
+        UserError: no story there, one that is none, or one that has another name than its file.
+    """
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise UserError(f"{folder}: no stories (*.json) there; run the stage story, or name another folder")
+    stories = [read_story(file) for file in files]
+    for file, story in zip(files, stories, strict=True):
+        if file.stem != story.id:
+            raise UserError(f"{file}: is the story {story.id}; name the file {story.id}.json")
+    return stories

@@ -15,7 +15,8 @@ from tasks.common.errors import UserError
 from tasks.common.files import complete
 from tasks.common.parameters import Section
 from tasks.common.quarantine import printable
-from tasks.dreamframe.question_files import read_questions, read_stories
+from tasks.dreamframe.question_files import read_questions
+from tasks.dreamframe.story_tree import read_stories
 
 _SUMMARY = {
     "story": ("stories", "substories", "tiny_stories", "frames", "dialogues", "violations"),

@@ -17,7 +17,7 @@ from tasks.common.quarantine import Quarantine, check_bad_share, write_quarantin
 from tasks.common.seeds import item_seed
 from tasks.common.shard_engine import Job, Part, run_jobs
 from tasks.common.shard_stage import QUARANTINE_FILE
-from tasks.dreamframe.story_tree import Story, read_story
+from tasks.dreamframe.story_tree import Story, read_stories
 from tasks.dreamframe.style_parameters import Parameters
 from tasks.dreamframe.style_requests import frame_prompts, image_prompts, style_phrase, token_of
 
@@ -46,22 +46,6 @@ class Requests:
 
     styled: list[tuple[Story, str]] = field(default_factory=list)
     quarantine: Quarantine = field(default_factory=Quarantine)
-
-
-def read_stories(folder: Path) -> list[Story]:
-    """All stories of a folder, by name.
-
-    Raises:
-        UserError: there is none, one cannot be read, or its file has another name than it.
-    """
-    files = sorted(folder.glob("*.json"))
-    if not files:
-        raise UserError(f"{folder}: no stories (*.json) there; `dvc repro story` tells some")
-    stories = [read_story(file) for file in files]
-    for file, story in zip(files, stories, strict=True):
-        if file.stem != story.id:
-            raise UserError(f"{file}: a story whose id is {story.id}; rename it to {story.id}.json")
-    return stories
 
 
 def _requests(stories: Sequence[Story], parameters: Parameters) -> Requests:

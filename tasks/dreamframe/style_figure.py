@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.contact_sheet import Tile, save_contact_sheet
+from tasks.common.training_curves import Curves
 from tasks.dreamframe.picture_archive import read_pictures
 from tasks.dreamframe.style_images import IMAGES_FILE
 from tasks.dreamframe.style_learning import PICTURES_FILE
 from tasks.dreamframe.style_requests import spread
-from tasks.igligen.curves import Curves
 
 _COLUMNS, _MOST_STYLES, _SIDE = 8, 4, 160
 _BLANK = np.full((1, 1, 3), 250, np.uint8)

@@ -8,7 +8,6 @@ Legend: n vectors per text encoder, W width of the first encoder, V of the secon
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,13 +21,13 @@ from torch import Tensor
 from tasks.common.errors import UserError
 from tasks.common.files import complete
 from tasks.common.quarantine import printable
+from tasks.common.safetensors_facts import facts_metadata, read_facts
 
 SDXL_WIDTHS = (768, 1280)
 MOST_VECTORS = 64
 MOST_BYTES = 64_000_000
 _NAMES = ("clip_l", "clip_g")
 _ORIGINAL_NAMES = ("emb", "emb2")
-_FACTS = "groundreel"
 _FAMILIES = {
     (768, 1280): "Stable Diffusion XL",
     (1280,): "the refiner of Stable Diffusion XL",
@@ -59,10 +58,8 @@ class StyleEmbedding(NamedTuple):
 def save_style(path: Path, style: StyleEmbedding, facts: dict[str, Any]) -> None:
     """Writes the vectors, and the facts as one JSON text in the file's metadata."""
     tensors = {name: rows.detach().float().cpu().contiguous() for name, rows in zip(_NAMES, style, strict=True)}
-    # One entry only: safetensors writes several in an order that changes from run to run.
-    metadata = {_FACTS: json.dumps(facts, ensure_ascii=False, sort_keys=True, allow_nan=False)}
     with complete(path) as unfinished:
-        save_file(tensors, unfinished, metadata=metadata)
+        save_file(tensors, unfinished, metadata=facts_metadata(facts))
 
 
 def load_style(path: Path, widths: tuple[int, int] = SDXL_WIDTHS) -> tuple[StyleEmbedding, dict[str, Any]]:
@@ -85,7 +82,7 @@ def load_style(path: Path, widths: tuple[int, int] = SDXL_WIDTHS) -> tuple[Style
     except (OSError, SafetensorError) as error:
         reason = printable(" ".join(str(error).split()))
         raise UserError(f"{path}: not a whole safetensors file: {reason}; get it again") from None
-    return _checked(path, tensors, _NAMES, widths), _facts(path, metadata)
+    return _checked(path, tensors, _NAMES, widths), read_facts(path, metadata)
 
 
 def read_original_style(path: Path, widths: tuple[int, int] = SDXL_WIDTHS) -> StyleEmbedding:
@@ -143,16 +140,6 @@ def _check_size(path: Path) -> None:
 def _is_archive(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
-
-
-def _facts(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        facts = json.loads(metadata.get(_FACTS, "{}"))
-    except (ValueError, RecursionError):
-        facts = None
-    if not isinstance(facts, dict):
-        raise UserError(f"{path}: its metadata entry {_FACTS} is not a JSON object; get it again")
-    return facts
 
 
 def _is_plain(value: object) -> TypeGuard[Tensor]:

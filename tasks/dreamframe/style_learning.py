@@ -23,6 +23,7 @@ from tasks.common.progress import track
 from tasks.common.seeds import item_seed
 from tasks.common.shard_stage import QUARANTINE_FILE
 from tasks.common.stage import rounded
+from tasks.common.training_checkpoints import Checkpoints
 from tasks.corpus.autoencoder import ImageAutoencoder
 from tasks.dreamframe.image_similarity import ImageTextEncoder, similarity_to_references
 from tasks.dreamframe.picture_archive import read_pictures, write_pictures
@@ -32,7 +33,6 @@ from tasks.dreamframe.style_objective import style_latents
 from tasks.dreamframe.style_parameters import Parameters
 from tasks.dreamframe.style_tokens import StyleTokens, TextPart, phrase_start, random_start
 from tasks.dreamframe.style_training import StyleSettings, StyleTraining
-from tasks.igligen.checkpoints import Checkpoints
 
 STYLE_FILE, PICTURES_FILE = "style.safetensors", "pictures.tar"
 _FIXED_DRAWS = 16

@@ -14,8 +14,11 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
+from tasks.common.denoising_objective import draw_noise, target
 from tasks.common.errors import StageError, UserError
 from tasks.common.seeds import item_seed
+from tasks.common.training_checkpoints import Checkpoint
+from tasks.common.training_curves import Curves
 from tasks.dreamframe.style_objective import (
     LEARNING_RATES,
     SUFFIXES,
@@ -28,9 +31,6 @@ from tasks.dreamframe.style_objective import (
     style_prompts,
 )
 from tasks.dreamframe.style_tokens import StyleTokens
-from tasks.igligen.checkpoints import Checkpoint
-from tasks.igligen.curves import Curves
-from tasks.igligen.objective import draw_noise, target
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 

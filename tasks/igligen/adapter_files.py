@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ from torch import Tensor
 from tasks.common.errors import UserError
 from tasks.common.files import complete
 from tasks.common.quarantine import printable
+from tasks.common.safetensors_facts import facts_metadata, read_facts
 from tasks.igligen.adapters import Unet, adapter_parameters, adapter_shapes, add_adapters, has_adapters, is_adapter
 from tasks.video.spatial_unet import is_temporal
 
 ADAPTERS_FILE = "adapters.safetensors"
 _FULL_FILE = "diffusion_pytorch_model.safetensors"
 _PLACES = (ADAPTERS_FILE, f"unet/{_FULL_FILE}", _FULL_FILE)
-_FACTS = "groundreel"
 _PHRASE = "position_net.null_positive_feature"
 _TYPES = ("F16", "BF16", "F32", "F64")
 _MOST_NAMED = 5
@@ -32,10 +31,8 @@ _LONGEST_NAME = 120
 def save_adapters(unet: Unet, path: Path, facts: dict[str, Any]) -> None:
     """Writes the adapters' weights, as they are, and the facts as one JSON text in the file's metadata."""
     tensors = {name: weight.detach().cpu().contiguous() for name, weight in adapter_parameters(unet).items()}
-    # One entry only: safetensors writes several in an order that changes from run to run.
-    metadata = {_FACTS: json.dumps(facts, ensure_ascii=False, sort_keys=True, allow_nan=False)}
     with complete(path) as unfinished:
-        save_file(tensors, unfinished, metadata=metadata)
+        save_file(tensors, unfinished, metadata=facts_metadata(facts))
 
 
 def load_adapters(unet: Unet, checkpoint: str | Path, revision: str | None = None) -> dict[str, Any]:
@@ -58,7 +55,7 @@ def load_adapters(unet: Unet, checkpoint: str | Path, revision: str | None = Non
     try:
         with safe_open(path, framework="pt") as file:
             _check(path, file, unet)
-            facts = _facts(path, file.metadata() or {})
+            facts = read_facts(path, file.metadata())
             weights = {name: file.get_tensor(name).to(unet.dtype) for name in adapter_shapes(unet)}
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: not a whole safetensors file: {_one_line(error)}; get it again") from None
@@ -110,16 +107,6 @@ def _download(name: str, revision: str | None) -> Path:
         except (OSError, ValueError) as error:
             raise UserError(f"{name}: cannot fetch it: {_one_line(error)}") from None
     raise UserError(f"{name}: cannot fetch it: {_one_line(unreachable)}" if unreachable else _nothing_in(name))
-
-
-def _facts(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    try:
-        facts = json.loads(metadata.get(_FACTS, "{}"))
-    except (ValueError, RecursionError):
-        facts = None
-    if not isinstance(facts, dict):
-        raise UserError(f"{path}: its metadata entry {_FACTS} is not a JSON object; get it again")
-    return facts
 
 
 def _check(path: Path, file: Any, unet: Unet) -> None:

@@ -17,15 +17,15 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tasks.common.denoising_objective import cell_weights, draw_noise, learning_rate, loss_weights, squared_errors, target
 from tasks.common.errors import StageError, UserError
+from tasks.common.training_checkpoints import Checkpoint
+from tasks.common.training_curves import Curves
 from tasks.igligen.adapter_optimiser import AdapterOptimiser
 from tasks.igligen.adapters import adapter_parameters, gates
 from tasks.igligen.attention_supervision import AttentionSupervision
 from tasks.igligen.base_model import BaseModel, Denoiser
-from tasks.igligen.checkpoints import Checkpoint
-from tasks.igligen.curves import Curves
 from tasks.igligen.grounded_images import Batch, GroundedImages
-from tasks.igligen.objective import cell_weights, draw_noise, learning_rate, loss_weights, squared_errors, target
 from tasks.igligen.parameters import Parameters
 
 

@@ -14,13 +14,13 @@ from tasks.common.devices import select_device
 from tasks.common.errors import UserError
 from tasks.common.provenance import checkpoint_identity, digest, file_sha256, made_by, path_sha256
 from tasks.common.seeds import item_seed
+from tasks.common.training_checkpoints import Checkpoints
 from tasks.corpus.autoencoder import ImageAutoencoder
 from tasks.corpus.detector import PhraseDetector
 from tasks.igligen.adapter_files import load_adapters
 from tasks.igligen.adapters import add_adapters, has_adapters
 from tasks.igligen.base_model import BaseModel, load_base_model
 from tasks.igligen.box_following import BoxFollowing
-from tasks.igligen.checkpoints import Checkpoints
 from tasks.igligen.grounded_corpus import BoxRule, GroundedCorpus, Layout, hold_out, read_corpus
 from tasks.igligen.grounded_images import DropMix, GroundedImages
 from tasks.igligen.parameters import Parameters

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
-import diffusers
 import torch
-from diffusers import AutoencoderKL, SchedulerMixin, UNet3DConditionModel
+from diffusers import AutoencoderKL, UNet3DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from tasks.common.checkpoint_loading import load_part, load_weights
 from tasks.common.errors import UserError
+from tasks.common.noise_schedulers import scheduler_class
 from tasks.lvd.grounded_pipeline import GroundedTextToVideoPipeline
 
 DEFAULT_SCHEDULER = "DPMSolverMultistepScheduler"
@@ -36,7 +35,7 @@ def load_pipeline(
     diffusers_model = {"torch_dtype": dtype, "low_cpu_mem_usage": False}
     parts = {
         "tokenizer": load_part(CLIPTokenizer, checkpoint, revision, subfolder="tokenizer"),
-        "scheduler": load_part(_scheduler_class(scheduler), checkpoint, revision, subfolder="scheduler"),
+        "scheduler": load_part(scheduler_class(scheduler, DEFAULT_SCHEDULER), checkpoint, revision, subfolder="scheduler"),
         "text_encoder": load_weights(CLIPTextModel, checkpoint, revision, subfolder="text_encoder", dtype=dtype),
         "vae": load_weights(AutoencoderKL, checkpoint, revision, subfolder="vae", **diffusers_model),
         "unet": load_weights(UNet3DConditionModel, checkpoint, revision, subfolder="unet", **diffusers_model),
@@ -46,13 +45,6 @@ def load_pipeline(
     pipeline.to(device)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
-
-
-def _scheduler_class(name: str) -> Any:
-    found = getattr(diffusers, name, None) if name.endswith("Scheduler") else None
-    if not (inspect.isclass(found) and issubclass(found, SchedulerMixin)):
-        raise UserError(f"scheduler {name}: diffusers has no such scheduler; take one such as {DEFAULT_SCHEDULER}")
-    return found
 
 
 def _check_fit(checkpoint: str, tokenizer: Any, text_encoder: Any, vae: Any, unet: Any, **_others: Any) -> None:

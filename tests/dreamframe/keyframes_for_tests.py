@@ -28,7 +28,7 @@ OUTPUTS = ("out", "contact_sheets", "quarantine", "provenance", "figure", "metri
 SETTINGS: dict[str, Any] = {
     "revision": None, "refiner": None, "refiner_revision": None, "handover": 0.5, "width": 32, "height": 32,
     "scheduler": "EulerDiscreteScheduler", "steps": 2, "guidance_scale": 3.0, "negative_prompt": "", "batch": 3,
-    "clip_revision": None, "compared_prompts": 2, "max_bad_fraction": 0.0, "preview_stories": 1,
+    "image_encoder_revision": None, "compared_prompts": 2, "max_bad_fraction": 0.0, "preview_stories": 1,
 }  # fmt: skip
 COMPUTE = {"device": "cpu", "dtype": "float32", "workers": 1, "engine": "processes", "num_gpus": 0.0}
 
@@ -99,7 +99,7 @@ def set_up(work: Path, models: Path, *stories: Story, **changes: Any) -> None:
 
 
 def set_parameters(work: Path, models: Path, **changes: Any) -> None:
-    named = {"model": str(models / "model"), "clip": str(models / "clip")}
+    named = {"model": str(models / "model"), "image_encoder": str(models / "clip")}
     values: dict[str, Any] = {"seed": 0, "compute": dict(COMPUTE), "keyframes": {**SETTINGS, **named}}
     for name, value in changes.items():
         part = values if name in values else values["compute"] if name in COMPUTE else values["keyframes"]

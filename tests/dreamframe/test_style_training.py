@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.common.errors import StageError, UserError
+from tasks.common.training_checkpoints import Checkpoints
 from tasks.corpus.autoencoder import ImageAutoencoder
 from tasks.dreamframe.style_objective import (
     LEARNING_RATES,
@@ -27,7 +28,6 @@ from tasks.dreamframe.style_objective import (
 )
 from tasks.dreamframe.style_tokens import StyleTokens, random_start
 from tasks.dreamframe.style_training import StyleSettings, StyleTraining
-from tasks.igligen.checkpoints import Checkpoints
 from tests.dreamframe.sdxl_for_tests import TOKEN, coloured_squares, open_training, text_parts, tiny_sdxl
 
 

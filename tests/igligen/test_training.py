@@ -14,12 +14,12 @@ from diffusers import DDPMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.common.denoising_objective import draw_noise, learning_rate, loss_weights, target
 from tasks.common.errors import StageError, UserError
+from tasks.common.training_checkpoints import Checkpoint, Checkpoints
+from tasks.common.training_curves import Curves
 from tasks.igligen.adapters import gates, is_adapter
 from tasks.igligen.base_model import CaptionStates
-from tasks.igligen.checkpoints import Checkpoint, Checkpoints
-from tasks.igligen.curves import Curves
-from tasks.igligen.objective import draw_noise, learning_rate, loss_weights, target
 from tasks.igligen.training import DivergedError, Training, make_accelerator
 from tasks.spriteworld.text_to_video_model import build_noise_schedule
 from tests.igligen.training_for_tests import forget_accelerate, open_training, weights

@@ -11,7 +11,10 @@ from tests.flows.prefect_for_tests import PROGRAMS, PrefectServer
 from tests.pipeline.workspaces import clone, dvc, git, hashes, program
 
 METHODS = ("baseline", "guidance", "adapters", "adapters+guidance")
-GPU_STAGES = sorted(["boxes", "igligen", "keyframes", "latents", "lvd_stage2", "qa", "style", *(f"lvd_generate@{method}" for method in METHODS)])
+GPU_STAGES = sorted(
+    ["boxes", "igligen", "keyframes", "latents", "lvd_stage2", "qa", "style"]
+    + [f"lvd_generate@{method}" for method in METHODS]
+)
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 

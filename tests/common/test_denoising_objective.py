@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.igligen.objective import cell_weights, squared_errors
+from tasks.common.denoising_objective import cell_weights, squared_errors
 
 
 def test_cells_whose_centre_lies_in_a_box_weigh_more() -> None:
