@@ -18,7 +18,7 @@ from tasks.spriteworld.scene import choose
 from tasks.spriteworld.story_pools import render_story_pictures
 from tasks.spriteworld.vocabulary import CLASSES, COLOURS, with_article
 
-STEPS, GUIDANCE_SCALE, THRESHOLD = 16, 3.0, 0.3
+STEPS, GUIDANCE_SCALE, THRESHOLD = 16, 2.0, 0.3
 _SEED, _REFERENCE_SEED, _REFERENCES, _AT_ONCE = 7, 8, 400, 20
 _PLACES = ("garden", "fountain", "duck pond", "windmill", "clearing", "brook", "mushroom ring", "pier", "lighthouse")
 
