@@ -54,12 +54,12 @@ def _said(dialogue: Dialogue) -> SaidLine:
 
 def _asked(records: Sequence[QuestionRecord], parts: set[str]) -> tuple[Asked, ...]:
     """Of the questions whose evidence begins in `parts`, the first of each kind, as a choice where that is wanted."""
-    found: dict[tuple[str, str], QuestionRecord] = {}
+    found: dict[str, QuestionRecord] = {}
     for record in records:
-        key = (record.level, record.kind)
+        known = found.get(record.kind)
         wanted = (record.options is None) == (record.kind in _OPEN_ONES)
-        if record.evidence[0] in parts and (key not in found or (wanted and found[key].answer == record.answer)):
-            found[key] = record
+        if record.evidence[0] in parts and (known is None or (wanted and known.answer == record.answer)):
+            found[record.kind] = record
     return tuple(
         Asked(kind=one.kind.replace("_", " "), question=one.question, answer=one.answer, options=one.options or ())
         for one in found.values()
