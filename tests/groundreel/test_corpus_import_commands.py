@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pyarrow.parquet as parquet
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from groundreel.cli import main
 from tasks.common.latent_files import load_latents
+from tasks.dreamframe.style_files import SDXL_WIDTHS, StyleEmbedding, save_style
 from tasks.lvd.benchmark_prompts import select_prompts
 from tests.corpus.original_files_for_tests import (
     Reduced,
@@ -27,6 +29,7 @@ from tests.corpus.original_files_for_tests import (
     write,
 )
 from tests.dreamframe.stories_for_tests import flat_story
+from tests.groundreel.test_style_import_command import original as original_style
 from tests.lvd.layouts_for_tests import reply
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,12 +137,15 @@ def test_commands_of_the_document_run(tmp_path: Path, monkeypatch: pytest.Monkey
     car = reply("[{'id': 0, 'name': 'car', 'box': [10, 20, 60, 40]}]")
     Path("cache_lvd_v0.1_gpt-4-1106-preview.json").write_text(json.dumps({select_prompts("lvd")[0].cache_key: [car]}))
     Path("story_info_0.json").write_text(json.dumps(flat_story(2)))
+    torch.save(original_style(), "story_0_Dramatic.pt")
+    one = StyleEmbedding(*(torch.zeros(1, width) for width in SDXL_WIDTHS))
+    save_style(Path("data/dreamframe/style/STORY.safetensors"), one, {"token": "<one>"})
     for kind, array in (("boxes", box_rows(box_row())), ("latents", latents_of([1], some_latents(1)))):
         for folder, name in ((f"original/{kind}", "sa_000000.npy"), (f"campus/{kind}", "campus_life_dataset.tar.npy")):
             Path(folder).mkdir(parents=True, exist_ok=True)
             write(Path(folder), saved_by_numpy(array), name)
     assert {" ".join(command.split()[:3]) for command in COMMANDS} == {
-        f"groundreel import {kind}" for kind in ("layouts", "boxes", "latents", "story")
+        f"groundreel import {kind}" for kind in ("layouts", "boxes", "latents", "story", "style")
     }
     for command in COMMANDS:
         result = call(*shlex.split(command)[1:])

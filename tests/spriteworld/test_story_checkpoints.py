@@ -57,11 +57,11 @@ def test_the_detector_sees_through_styles() -> None:
 def test_clip_tells_captions_and_styles_apart() -> None:
     parameters = train_clip.Parameters(
         pictures=100, texts=1000, vocabulary=600, most_tokens=64, width=16, layers=1, projection=8, steps=1, batch=2,
-        learning_rate=1e-3, held_out=200,
+        learning_rate=1e-3, held_out=400,
     )  # fmt: skip
     scores = train_clip._score(MODELS / "clip", parameters, 0)
-    assert scores["captions_found_among_100"] >= 0.6
-    assert scores["styles_told"] >= 0.9
+    assert scores["captions_found_among_100"] >= 0.9
+    assert scores["styles_told"] >= 0.75
 
 
 def test_prompts_show_in_pictures() -> None:
