@@ -247,7 +247,7 @@ def test_mistakes_are_one_line(changes: dict[str, Any], told: str, work: Path, c
 def test_stories_must_be_there_and_named_as_they_are(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("stories/mill.json").rename("stories/inn.json")
     assert run() == 2
-    assert "rename it to mill.json" in capsys.readouterr().err
+    assert "name the file mill.json" in capsys.readouterr().err
     Path("stories/inn.json").unlink()
     assert run() == 2
     assert "no stories" in capsys.readouterr().err
