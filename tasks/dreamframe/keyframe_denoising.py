@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,6 +23,9 @@ from tasks.common.parameters import Compute
 from tasks.dreamframe.keyframe_settings import KeyframeSettings
 from tasks.dreamframe.sdxl_checkpoint import load_refiner, load_sdxl
 from tasks.dreamframe.style_tokens import StyleTokens, TextPart
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 
 
 class PictureRequest(NamedTuple):

@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers import (
-    AutoencoderKL,
-    StableDiffusionXLImg2ImgPipeline,
-    StableDiffusionXLPipeline,
-    UNet2DConditionModel,
-)
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -18,6 +13,11 @@ from tasks.common.checkpoint_loading import load_part, load_weights
 from tasks.common.errors import UserError
 from tasks.common.noise_schedulers import scheduler_class
 from tasks.common.quarantine import printable
+
+transformers_logging.set_verbosity_error()  # these two look for torchvision, which they do not need, and say so
+from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline  # noqa: E402
+
+transformers_logging.set_verbosity_warning()
 
 DEFAULT_SCHEDULER = "EulerDiscreteScheduler"
 _FAMILY = "StableDiffusionXL"

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionXLPipeline
 from numpy.typing import NDArray
 
 from tasks.common.devices import select_device
@@ -19,6 +18,9 @@ from tasks.common.errors import StageError
 from tasks.common.parameters import Compute
 from tasks.dreamframe.sdxl_checkpoint import load_sdxl
 from tasks.dreamframe.style_tokens import StyleTokens, TextPart
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionXLPipeline
 
 Pixels = NDArray[np.uint8]
 Conditions = Callable[[Sequence[str]], dict[str, Any]]

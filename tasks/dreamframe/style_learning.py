@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from diffusers import DDPMScheduler, StableDiffusionXLPipeline
+from diffusers import DDPMScheduler
 from torch import Tensor
 
 from tasks.common.checkpoint_loading import load_part
@@ -33,6 +33,9 @@ from tasks.dreamframe.style_objective import style_latents
 from tasks.dreamframe.style_parameters import Parameters
 from tasks.dreamframe.style_tokens import StyleTokens, TextPart, phrase_start, random_start
 from tasks.dreamframe.style_training import StyleSettings, StyleTraining
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionXLPipeline
 
 STYLE_FILE, PICTURES_FILE = "style.safetensors", "pictures.tar"
 _FIXED_DRAWS = 16
