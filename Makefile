@@ -37,7 +37,7 @@ lint: $(VENV)/.installed-dev  ## ruff and mypy strict
 	mypy
 
 test: lint  ## environment, ruff, mypy strict, and all tests, two files at a time
-	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-ray: $(VENV)/.installed-dev  ## tests of the Ray engine, with its extra
 	$(INSTALL) -e ".[ray]"

@@ -65,7 +65,7 @@ def test_clip_tells_captions_and_styles_apart() -> None:
 
 
 def test_prompts_show_in_pictures() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     scores = score_text_to_image(MODELS / "text_to_image", MODELS / "story_detector", MODELS / "clip", 24)
     assert scores["class_and_colour_right"] >= stated("text_to_image")["class_and_colour_right"] - 0.25
     assert scores["style_right"] >= 0.75
