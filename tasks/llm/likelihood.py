@@ -51,3 +51,28 @@ class Completion(BaseModel):
     prompt: str = Field(min_length=1)
     choices: tuple[str, ...] = Field(min_length=1)
     stop: str = Field(min_length=1)
+
+
+class Slot(BaseModel):
+    """A part of a line: the fixed text `before` it, and one of `choices`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    before: str = Field(min_length=1)
+    choices: tuple[str, ...] = Field(min_length=1)
+
+
+class Lines(BaseModel):
+    """How `prompt` goes on: in at most `most` lines of slots, each filled as in `Completion`.
+
+    Each line ends with `after`; `stop` in place of a line ends the text. The reply is the lines as text. A line that was
+    there before is not allowed again.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: str = Field(min_length=1)
+    slots: tuple[Slot, ...] = Field(min_length=1)
+    after: str = Field(min_length=1)
+    stop: str = Field(min_length=1)
+    most: int = Field(ge=1, le=64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
+from tasks.llm.continuation import Continuation
 
 INSTALL = 'pip install -c constraints.txt -e ".[local-llm]"'
 _TOKENS = 16384
@@ -99,12 +100,13 @@ class LlamaRuntime:
                 batch.add(token, position, [place], True)
             self._context.decode(batch)
             for row, (_, _, _, number, wanted) in enumerate(part):
-                totals[number] += float(_log_softmax(self._logits(row))[wanted])
+                totals[number] += float(_log_softmax(self.scores(row))[wanted])
         for place, head in zip(places, heads, strict=True):
             self._context.memory_seq_rm(place, len(head), -1)
         return totals
 
-    def _logits(self, row: int) -> NDArray[np.float64]:
+    def scores(self, row: int) -> NDArray[np.float64]:
+        """How likely each token is after a row of the last batch, before the softmax."""
         return np.asarray(self._context.get_logits_ith(row), dtype=np.float64)
 
     def _keep(self, prompts: Sequence[tuple[int, ...]], more: int) -> list[int]:
@@ -132,7 +134,7 @@ class LlamaRuntime:
             nearest = max(self._kept, key=lambda item: _common(item, prompt))
             known = _common(nearest, prompt)
             self._context.memory_seq_cp(self._kept[nearest], place, 0, known)
-        self._read(prompt[known:], known, place)
+        self.read(prompt[known:], known, place)
         self._kept[prompt] = place
         self._used += len(prompt) - known
 
@@ -141,7 +143,7 @@ class LlamaRuntime:
             self._context.memory_seq_rm(place, -1, -1)
         self._kept, self._used = {}, 0
 
-    def _read(self, tokens: Sequence[int], position: int, place: int) -> None:
+    def read(self, tokens: Sequence[int], position: int, place: int) -> None:
         """Puts tokens into a sequence; the scores of what follows the last one are then in the batch's last row."""
         for start in range(0, len(tokens), _BATCH):
             part = tokens[start : start + _BATCH]
@@ -150,32 +152,23 @@ class LlamaRuntime:
                 batch.add(token, position + start + offset, [place], offset == len(part) - 1)
             self._context.decode(batch)
 
-    def _continue(self, prompt: Sequence[int], most: int) -> Generator[None, int, None]:
-        """Yields when the scores of the next token are ready and takes that token; keeps only the prompt at the end."""
+    @contextlib.contextmanager
+    def continuation(self, prompt: Sequence[int], most: int) -> Iterator[Continuation]:
+        """A text after a prompt, of at most `most` tokens; the model's memory keeps only the prompt at the end.
+
+        Raises:
+            UserError: prompt and text together are longer than the model's memory.
+        """
         (place,) = self._keep([tuple(prompt[:-1])], most + 1)
-        token = prompt[-1]
         try:
-            for position in range(len(prompt) - 1, len(prompt) - 1 + most):
-                self._read([token], position, place)
-                token = yield
+            yield Continuation(self, place, prompt)
         finally:
             self._context.memory_seq_rm(place, len(prompt) - 1, -1)
 
     def complete(self, prompt: Sequence[int], choices: Sequence[Sequence[int]]) -> int:
         """Index of the choice that greedy decoding reaches first when only choices are allowed."""
-        alive, said = list(range(len(choices))), 0
-        steps = self._continue(prompt, max(map(len, choices)))
-        next(steps)
-        while len(alive) > 1:
-            scores = self._logits(-1)
-            best = max(sorted({choices[index][said] for index in alive}), key=lambda token: scores[token])
-            alive = [index for index in alive if choices[index][said] == best]
-            said += 1
-            if len(alive) == 1 or any(len(choices[index]) == said for index in alive):
-                break
-            steps.send(best)
-        steps.close()
-        return min(alive, key=lambda index: len(choices[index]))
+        with self.continuation(prompt, max(map(len, choices))) as text:
+            return text.pick(choices)[0]
 
     def generate(self, prompt: Sequence[int], grammar: str | None, most: int) -> tuple[str, bool]:
         """Greedy text of at most `most` tokens under a GBNF grammar, and whether it came to its end."""
@@ -183,17 +176,16 @@ class LlamaRuntime:
         if grammar is not None:
             sampler.add_grammar(self._vocabulary, grammar, "root")
         sampler.add_greedy()
-        steps, said = self._continue(prompt, most), []
-        next(steps)
+        said: list[int] = []
         ended = False
-        with contextlib.suppress(StopIteration):
-            while not ended:
+        with self.continuation(prompt, most) as text:
+            while not ended and len(said) < most:
+                text.scores()
                 token = sampler.sample(self._context, -1)
                 ended = bool(self._vocabulary.is_eog(token))
                 if not ended:
                     said.append(token)
-                    steps.send(token)
-        steps.close()
+                    text.say([token])
         return self._vocabulary.detokenize(said, remove_special=False, unparse_special=False), ended
 
     def grammar(self, json_schema: Mapping[str, Any]) -> str:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from tasks.common.errors import UserError
 from tasks.llm.errors import ReplyError
-from tasks.llm.likelihood import Comparison, Completion
+from tasks.llm.likelihood import Comparison, Completion, Lines
+from tasks.llm.line_filling import fill_lines
 from tasks.llm.llama_runtime import LlamaRuntime, check_runtime
 from tasks.llm.parameters import LanguageModel
 from tasks.llm.request import Message, Request
@@ -73,6 +74,8 @@ class LocalModel:
             return json.dumps({"answer": self.compare(request.likelihood)})
         if isinstance(request.likelihood, Completion):
             return json.dumps({"answer": self.complete(request.likelihood)}, ensure_ascii=False)
+        if isinstance(request.likelihood, Lines):
+            return fill_lines(self._runtime, request.likelihood)
         grammar = None if request.json_schema is None else self._runtime.grammar(request.json_schema)
         text, ended = self._runtime.generate(self._conversation(request.messages), grammar, self._most)
         if not ended:

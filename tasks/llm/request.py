@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tasks.llm.likelihood import Comparison, Completion
+from tasks.llm.likelihood import Comparison, Completion, Lines
 
 
 def without_half_surrogates(text: str) -> str:
@@ -45,7 +45,7 @@ class Request(BaseModel):
 
     messages: tuple[Message, ...] = Field(min_length=1)
     json_schema: dict[str, Any] | None = None
-    likelihood: Comparison | Completion | None = None
+    likelihood: Comparison | Completion | Lines | None = None
     sample: int = Field(default=0, ge=0)
 
 
