@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tasks.llm.likelihood import Lines
 from tasks.llm.continuation import Continuation
+from tasks.llm.likelihood import Lines
 from tasks.llm.llama_runtime import LlamaRuntime
 
 
