@@ -164,14 +164,27 @@ def fsck(repair: bool) -> None:
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("target", metavar="FILE|PROMPT")
 @click.option("--no-check", is_flag=True, help="Only show the record; do not read the files to see what changed since.")
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Where to draw the graphs of a PROMPT.")
 @one_line_errors
-def explain(file: Path, no_check: bool) -> None:
-    """Show the chain that made FILE: stages, parameters, code and inputs, back to commits and your own data."""
-    from groundreel.inspection import print_lineage
+def explain(target: str, no_check: bool, svg: Path | None) -> None:
+    """Show the chain that made FILE: stages, parameters, code and inputs, back to commits and your own data.
 
-    print_lineage(_project_root(), file, not no_check)
+    Of a PROMPT such as "a red car drives to the right", show its layout, its graph of each tick, and whether the layout
+    shows what the prompt says.
+    """
+    from groundreel.prompt_explanation import is_prompt, print_explanation
+
+    root = _project_root()
+    if is_prompt(root, target):
+        print_explanation(root, target, svg)
+    elif svg is not None:
+        raise click.UsageError(f"--svg draws the graphs of a prompt; {target} is none")
+    else:
+        from groundreel.inspection import print_lineage
+
+        print_lineage(root, Path(target), not no_check)
 
 
 @main.group()

@@ -22,12 +22,13 @@ from tasks.common.quarantine import printable
 from tasks.common.report_table import read_table
 from tasks.report.curves import draw_folder
 from tasks.report.dag_picture import draw_dag
+from tasks.report.graph_pictures import KIND, read_pictures
 from tasks.report.pipeline import PipelineStage, read_pipeline
 from tasks.report.storyboards import read_storyboards
 
 TEMPLATE = "index.html.j2"
 _MOST_CHARACTERS = 2000
-_PICTURES = {".png": "image/png", ".gif": "image/gif"}
+_PICTURES = {".png": "image/png", ".gif": "image/gif", ".svg": KIND}
 
 
 class Parameters(Section):
@@ -73,11 +74,12 @@ def _base64(path: str) -> Markup:
 
 
 def _figure(stage: PipelineStage, path: str) -> dict[str, Any]:
-    """A picture as a data address, or the charts of a folder of curves."""
+    """A picture as a data address, or the charts of the curves in a folder and the pictures of the graphs in it."""
     kind = _PICTURES.get(Path(path).suffix)
     address = Markup("data:{};base64,{}").format(kind, _base64(path)) if kind else None
     charts = None if kind else draw_folder(Path(path))
-    return {"title": f"{stage.name}: {stage.description}", "address": address, "charts": charts}
+    pictures = [] if kind else read_pictures(Path(path))
+    return {"title": f"{stage.name}: {stage.description}", "address": address, "charts": charts, "pictures": pictures}
 
 
 def _quarantine(path: str, most: int) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_the_surface_is_frozen() -> None:
     assert surface(main) == {
         "deploy": [],
         "doctor": [],
-        "explain": ["file", "no_check"],
+        "explain": ["no_check", "svg", "target"],
         "fsck": ["repair"],
         "import boxes": ["force", "key_pattern", "out", "path"],
         "import latents": ["force", "key_pattern", "out", "path"],
