@@ -174,16 +174,20 @@ def read_graphs(path: Path) -> Iterator[DynamicSceneGraph]:
         UserError: no such file, or the first line that is no dynamic scene graph, with what is wrong in it.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _read_line(line, f"{path}, line {number}")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UserError(f"{path}: {reason}; expected JSON Lines of dynamic scene graphs") from None
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                yield DynamicSceneGraph.model_validate_json(line)
-            except ValidationError as error:
-                problem = error.errors()[0]
-                place = "".join(f"{part}." for part in problem["loc"]).rstrip(".")
-                what = f"{place}: {problem['msg']}" if place else problem["msg"]
-                raise UserError(f"{path}, line {number}: {what}; mend or remove that line") from None
+
+
+def _read_line(line: str, where: str) -> DynamicSceneGraph:
+    try:
+        return DynamicSceneGraph.model_validate_json(line)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = "".join(f"{part}." for part in problem["loc"]).rstrip(".")
+        what = f"{place}: {problem['msg']}" if place else problem["msg"]
+        raise UserError(f"{where}: {what}; mend or remove that line") from None

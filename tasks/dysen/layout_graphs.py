@@ -20,10 +20,10 @@ from tasks.dysen.dynamic_scene_graph import (
     as_term,
     scene_graph,
 )
+from tasks.dysen.entity_attributes import attributes_of
 from tasks.dysen.gold_ticks import ticks_of
 from tasks.dysen.graph_edits import merge
 from tasks.dysen.graph_timeline import PLACES, SCENE
-from tasks.dysen.named_attributes import attributes_of
 from tasks.dysen.spatial_predicates import Box
 from tasks.dysen.track_events import events_of_track
 from tasks.lvd.layout import CANVAS_PIXELS, DynamicSceneLayout
