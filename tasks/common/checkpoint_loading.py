@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 
 from tasks.common.errors import UserError
+from tasks.common.pickled_weights import HOW_TO_CONVERT, are_there_instead
 
 _MOST_NAMED = 5
 _HARMLESS = ("position_ids",)  # buffers that older releases stored
@@ -50,7 +51,9 @@ def load_weights(factory: Any, checkpoint: str, revision: str | None, **settings
             checkpoint, revision=revision, use_safetensors=True, output_loading_info=True, **settings
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
-        raise UserError(f"{checkpoint}: {factory.__name__} cannot load it: {_one_line(error)}") from None
+        instead = are_there_instead(checkpoint, settings.get("subfolder") or "", str(error))
+        advice = f"; {HOW_TO_CONVERT}" if instead else ""
+        raise UserError(f"{checkpoint}: {factory.__name__} cannot load it: {_one_line(error)}{advice}") from None
     differing = [f"{key} (missing)" for key in sorted(report["missing_keys"])]
     differing += [f"{key} (not known)" for key in sorted(report["unexpected_keys"]) if not key.endswith(_HARMLESS)]
     differing += [f"{key} (other shape)" for key in sorted(str(item) for item in report["mismatched_keys"])]

@@ -12,6 +12,7 @@ from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LIBRARIES = (
+    "accelerate",
     "av",
     "diffusers",
     "numpy",

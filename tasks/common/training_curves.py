@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.common.files import complete
+from tasks.common.files import complete, remove
 
 BUCKETS = 4
 """Quarters of the timesteps, from little noise to much."""
@@ -58,7 +58,9 @@ class Curves:
         return Curves(value["points"], value["sums"], value["counts"])
 
     def write(self, folder: Path) -> None:
-        """One file per curve, six digits per number."""
+        """One file per curve, six digits per number; clears what a killed writer left beside the folder."""
+        for leftover in folder.parent.glob(f".{folder.name}.*.unfinished"):
+            remove(leftover)
         with complete(folder, folder=True) as unfinished:
             for curve, points in sorted(self.points.items()):
                 columns = list(points[0])

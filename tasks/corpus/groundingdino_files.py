@@ -6,7 +6,6 @@ Source: github.com/IDEA-Research/GroundingDINO, `groundingdino/config` and `grou
 from __future__ import annotations
 
 import ast
-import zipfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.common.checkpoint_loading import load_part
 from tasks.common.errors import UserError
 from tasks.common.parameters import describe_range
+from tasks.common.pickled_weights import read_pickled
 
 MOST_TOKENS = 256
 _MOST_BYTES = 100_000
@@ -155,11 +155,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; name an original checkpoint such as groundingdino_swint_ogc.pth")
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # noqa: BLE001 - whatever a damaged or hostile file makes the reader raise
-        kind = type(error).__name__
-        raise UserError(f"{path}: damaged, or more than tensors in it ({kind}); nothing was run, get it again") from None
+    stored = read_pickled(path)
     weights = stored.get("model") if isinstance(stored, dict) else None
     if not isinstance(weights, dict) or not all(isinstance(item, torch.Tensor) for item in weights.values()):
         raise UserError(f"{path}: no tensors under `model`; name an original GroundingDINO checkpoint")

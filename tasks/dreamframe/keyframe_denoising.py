@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tasks.common.device_memory import within_memory
 from tasks.common.devices import select_device
-from tasks.common.errors import StageError
 from tasks.common.parameters import Compute
 from tasks.dreamframe.keyframe_settings import KeyframeSettings
 from tasks.dreamframe.sdxl_checkpoint import load_refiner, load_sdxl
@@ -77,27 +77,9 @@ def denoise_within_memory(
     Raises:
         StageError: a half does not fit either; says how much was needed.
     """
-    try:
-        return _in_groups(model, tokens, requests, settings, at_once)
-    except torch.OutOfMemoryError as error:
-        if at_once < 2:
-            raise StageError(_too_large(error, 1, settings)) from None
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    half = (at_once + 1) // 2
-    try:
-        return _in_groups(model, tokens, requests, settings, half)
-    except torch.OutOfMemoryError as error:
-        raise StageError(_too_large(error, half, settings)) from None
-
-
-def _too_large(error: torch.OutOfMemoryError, count: int, settings: KeyframeSettings) -> str:
-    peak = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
-    said = " ".join(str(error).split())[:300]
-    return (
-        f"out of memory with {count} pictures of {settings.width}x{settings.height} at once, {peak:.1f} GiB at the peak: "
-        f"{said}; lower keyframes.batch or its sides, or set compute.dtype to float16"
-    )
+    what = f"pictures of {settings.width}x{settings.height}"
+    advice = "lower keyframes.batch or its sides, or set compute.dtype to float16"
+    return within_memory(lambda size: _in_groups(model, tokens, requests, settings, size), at_once, what, advice)
 
 
 def _in_groups(

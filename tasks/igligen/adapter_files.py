@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tasks.common.errors import UserError
 from tasks.common.files import complete
+from tasks.common.pickled_weights import HOW_TO_CONVERT, PICKLED
 from tasks.common.quarantine import printable
 from tasks.common.safetensors_facts import facts_metadata, read_facts
 from tasks.igligen.adapters import Unet, adapter_parameters, adapter_shapes, add_adapters, has_adapters, is_adapter
@@ -58,7 +59,8 @@ def load_adapters(unet: Unet, checkpoint: str | Path, revision: str | None = Non
             facts = read_facts(path, file.metadata())
             weights = {name: file.get_tensor(name).to(unet.dtype) for name in adapter_shapes(unet)}
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: not a whole safetensors file: {_one_line(error)}; get it again") from None
+        advice = HOW_TO_CONVERT if path.suffix in PICKLED else "get it again"
+        raise UserError(f"{path}: not a whole safetensors file: {_one_line(error)}; {advice}") from None
     _check_finite(path, weights, unet.dtype)
     if not has_adapters(unet):
         with torch.random.fork_rng(devices=[]):
@@ -92,7 +94,7 @@ def _find(checkpoint: str, revision: str | None) -> Path:
 
 
 def _nothing_in(checkpoint: str) -> str:
-    return f"{checkpoint}: holds neither {ADAPTERS_FILE} nor unet/{_FULL_FILE}; other kinds of files are not read"
+    return f"{checkpoint}: holds neither {ADAPTERS_FILE} nor unet/{_FULL_FILE}; no other files are read. {HOW_TO_CONVERT}"
 
 
 def _download(name: str, revision: str | None) -> Path:

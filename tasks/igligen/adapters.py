@@ -22,8 +22,6 @@ from torch import Tensor, nn
 
 Unet: TypeAlias = UNet2DConditionModel | UNet3DConditionModel
 
-MOST_TRAINING_SLOTS = 32
-"""Grounding slots per image in training."""
 MOST_VIDEO_SLOTS = 30
 """Grounding slots per frame in generation."""
 

@@ -23,8 +23,10 @@ from torch import Tensor
 
 from tasks.common.box_matching import pairwise_iou
 from tasks.common.contact_sheet import LabelledBox, Tile, save_contact_sheet
+from tasks.common.device_memory import within_memory
 from tasks.common.images import square_crop
 from tasks.common.latent_files import load_latents
+from tasks.common.prefetch import batches
 from tasks.common.seeds import item_seed
 from tasks.corpus.autoencoder import ImageAutoencoder
 from tasks.corpus.detector import Detections, PhraseDetector, query_text
@@ -122,26 +124,43 @@ class BoxFollowing:
         found = self._detector.select(answer, parameters.box_threshold, parameters.text_threshold)
         return [best_ious(layout.grounding, item) for layout, item in zip(layouts, found, strict=True)]
 
-    def _measure(self, latents_NChw: Sequence[Tensor]) -> Followed:
-        size, pictures, ious = self._parameters.batch, [], list[NDArray[np.float64]]()
+    def _measure(self, latents_NChw: Sequence[Tensor], size: int) -> Followed:
+        pictures, ious = [], list[NDArray[np.float64]]()
         for start in range(0, len(self._layouts), size):
             some = self._autoencoder.decode(torch.stack(list(latents_NChw[start : start + size])))
             pictures.append(some)
             ious += self._detect(some, self._layouts[start : start + size])
         return Followed(np.concatenate(pictures), ious)
 
+    def _within_memory(self, work: Callable[[int], Followed]) -> Followed:
+        parameters = self._parameters
+        advice = "lower igligen.batch and raise igligen.accumulate by the same factor, or lower detector_resolution"
+        return within_memory(work, min(parameters.batch, len(self._layouts)), "pictures to measure", advice)
+
     @torch.no_grad()
     def of_generated(self, shape_Chw: tuple[int, ...]) -> Followed:
-        """Pictures that the model makes of the layouts from latent noise of this shape."""
-        size, latents = self._parameters.batch, list[Tensor]()
-        for start in range(0, len(self._layouts), size):
-            latents += self._generate(self._layouts[start : start + size], shape_Chw).unbind()
-        return self._measure(latents)
+        """Pictures that the model makes of the layouts from latent noise of this shape.
+
+        Raises:
+            StageError: memory does not suffice, not even for half of a batch.
+        """
+
+        def work(size: int) -> Followed:
+            parts = [self._generate(some, shape_Chw) for some in batches(self._layouts, size)]
+            return self._measure([latents_Chw for part in parts for latents_Chw in part.unbind()], size)
+
+        return self._within_memory(work)
 
     def of_real(self) -> Followed:
-        """The held-out pictures themselves: what a perfect model would reach with this detector."""
+        """The held-out pictures themselves: what a perfect model would reach with this detector.
+
+        Raises:
+            StageError: memory does not suffice, not even for half of a batch.
+        """
         rows = [(load_latents(file)[0], row) for file, row in (layout.latent for layout in self._layouts)]
-        return self._measure([latents_NChw[row].float() for latents_NChw, row in rows])
+        return self._within_memory(
+            lambda size: self._measure([latents_NChw[row].float() for latents_NChw, row in rows], size)
+        )
 
 
 def save_comparison(layouts: Sequence[Layout], before: Followed, after: Followed, most: int, target: Path) -> None:

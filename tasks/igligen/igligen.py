@@ -13,8 +13,8 @@ from tasks.common.progress import track
 from tasks.igligen.parameters import Parameters
 
 if TYPE_CHECKING:
+    from tasks.common.training_curves import Curves
     from tasks.igligen.box_following import BoxFollowing, Followed
-    from tasks.igligen.training import Training
     from tasks.igligen.training_run import TrainingRun
 
 __all__ = ["Parameters", "Paths", "train_adapters"]
@@ -50,22 +50,31 @@ def _with_adapters(run: TrainingRun, following: BoxFollowing) -> Followed:
         return following.of_generated(run.corpus.latent_shape)
 
 
-def _train(run: TrainingRun, parameters: Parameters, following: BoxFollowing) -> Followed | None:
-    """The first process's training; returns the last measurement, if this run made one."""
+def _train(run: TrainingRun, parameters: Parameters, following: BoxFollowing, curves: Path) -> Followed | None:
+    """The first process's training; returns the last measurement, if this run made one.
+
+    Curves are written with each measurement and checkpoint, to be watched.
+    """
     training, after = run.training, None
-    for step in track(training.steps(), "steps", parameters.steps - training.step, lambda: _newest_loss(training)):
+    for step in track(training.steps(), "steps", parameters.steps - training.step, lambda: _newest(training.curves)):
         is_last = step == parameters.steps
-        if is_last or step % parameters.evaluate_every == 0:
+        is_measured = is_last or step % parameters.evaluate_every == 0
+        is_kept = is_last or step % parameters.checkpoint_every == 0
+        if is_measured:
             after = _with_adapters(run, following)
             training.curves.add("box_following", step, iou=after.mean_iou)
-        if (is_last or step % parameters.checkpoint_every == 0) and not training.skipped_in_a_row:
+        if is_measured or is_kept:
+            training.curves.write(curves)
+        if is_kept and not training.skipped_in_a_row:
             run.checkpoints.save(training.checkpoint())
     return after
 
 
-def _newest_loss(training: Training) -> str:
-    loss = training.curves.last("loss", "loss")
-    return "" if loss is None else f"loss {loss:.4f}"
+def _newest(curves: Curves) -> str:
+    """The newest point of the curves that tell how it goes."""
+    shown = {"loss": ("loss", "loss"), "gate": ("gates", "attention"), "box-following IoU": ("box_following", "iou")}
+    values = {name: curves.last(*place) for name, place in shown.items()}
+    return ", ".join(f"{name} {value:.4f}" for name, value in values.items() if value is not None)
 
 
 def _metrics(run: TrainingRun, parameters: Parameters, index: Path, followed: dict[str, Followed]) -> stage.Metrics:
@@ -135,7 +144,7 @@ def _lead(run: TrainingRun, project: Any, paths: Paths) -> stage.Metrics:
         start = followed.get("box_following_iou_given", before)
         training.curves.add("box_following", 0, iou=start.mean_iou)
     try:
-        after = _train(run, parameters, following) or _with_adapters(run, following)
+        after = _train(run, parameters, following, paths.curves) or _with_adapters(run, following)
     except DivergedError:
         training.curves.write(paths.curves)
         write_json(paths.metrics, stage.rounded(_metrics(run, parameters, paths.index, followed)))

@@ -1,4 +1,9 @@
-"""One batch of video requests to MP4 files, each with its provenance."""
+"""One batch of video requests to MP4 files, each with its provenance.
+
+The last bits of a video depend on how many are denoised at once. So a batch is what a part in the store is made of, and its
+key is that of all its requests. Videos of a batch that are finished, enlarged if they are to be, are kept one by one in a
+folder of that key: after a kill the batch is denoised again as a whole, but what was enlarged and written stays.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +18,11 @@ import torch
 from numpy.typing import NDArray
 from transformers.utils import logging as transformers_logging
 
+from tasks.common.device_memory import within_memory
 from tasks.common.devices import select_device
-from tasks.common.errors import StageError
-from tasks.common.files import write_json
+from tasks.common.files import link_or_copy, write_json
 from tasks.common.parameters import Compute
+from tasks.common.prefetch import batches
 from tasks.common.provenance import digest
 from tasks.common.quarantine import Quarantine
 from tasks.common.shard_stage import QUARANTINE_FILE
@@ -41,6 +47,7 @@ class VideosJob(NamedTuple):
         adapters: file, folder or hub id of adapters, None if the method has none.
         compute: where models run.
         made: what the provenance of each video begins with.
+        kept: folder of this batch's finished videos, where a run before this one may have left some.
     """
 
     requests: tuple[VideoRequest, ...]
@@ -49,6 +56,7 @@ class VideosJob(NamedTuple):
     adapters: str | None
     compute: Compute
     made: dict[str, Any]
+    kept: Path
 
 
 @dataclass
@@ -87,9 +95,12 @@ def generate_videos(job: VideosJob, folder: Path) -> dict[str, Any]:
         quarantine.add(f"{request.name} {request.prompt}", error.reason, error.detail)
     videos = []
     for request, small_FHWC, report in batch.made:
-        frames_FHWC = _enlarged(small_FHWC, report.prompt, request.seed, job)
-        write_mp4(frames_FHWC, folder / f"{request.name}.mp4", settings.frames_per_second)
-        entry = _index_entry(request, job.method, frames_FHWC.shape)
+        entry = _index_entry(request, job)
+        finished = job.kept / entry["file"]
+        if not finished.is_file():
+            frames_FHWC = _enlarged(small_FHWC, report.prompt, request.seed, job)
+            write_mp4(frames_FHWC, finished, settings.frames_per_second)
+        link_or_copy(finished, folder / entry["file"])
         layout = request.layout and digest(request.layout.model_dump(mode="json"))
         provenance = {**job.made, **entry, "text": report.prompt, "inputs": {"layout": layout}}
         write_json(folder / f"{request.name}.provenance.json", provenance)
@@ -106,29 +117,14 @@ def make_within_memory(
     Raises:
         StageError: a half does not fit either; says how much was needed.
     """
-    try:
-        return make_batch(pipeline, requests, method, settings)
-    except torch.OutOfMemoryError as error:
-        if len(requests) < 2:
-            raise StageError(_too_large(error, 1, settings)) from None
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    middle = (len(requests) + 1) // 2
-    try:
-        halves = [make_batch(pipeline, half, method, settings) for half in (requests[:middle], requests[middle:])]
-    except torch.OutOfMemoryError as error:
-        raise StageError(_too_large(error, middle, settings)) from None
-    return Batch([made for half in halves for made in half.made], [bad for half in halves for bad in half.bad])
 
+    def work(size: int) -> Batch:
+        parts = [make_batch(pipeline, some, method, settings) for some in batches(requests, size)]
+        return Batch([made for part in parts for made in part.made], [bad for part in parts for bad in part.bad])
 
-def _too_large(error: torch.OutOfMemoryError, count: int, settings: VideoSettings) -> str:
-    peak = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
-    size = f"{count} x {settings.frames} frames of {settings.width}x{settings.height}"
-    said = " ".join(str(error).split())[:300]
-    return (
-        f"out of memory with {size} at once, {peak:.1f} GiB at the peak: {said}; lower lvd_generate.batch, frames or sides, "
-        "set guidance.checkpointing, or compute.dtype to float16"
-    )
+    what = f"x {settings.frames} frames of {settings.width}x{settings.height}"
+    advice = "lower lvd_generate.batch, frames or sides, set guidance.checkpointing, or compute.dtype to float16"
+    return within_memory(work, len(requests), what, advice)
 
 
 def make_batch(
@@ -167,11 +163,18 @@ def _enlarged(frames_FHWC: NDArray[np.uint8], prompt: str, seed: int, job: Video
         settings.upsample_width, settings.upsample_height, settings.upsample_strength, settings.upsample_steps,
         settings.upsample_guidance_scale, settings.upsample_negative_prompt,
     )  # fmt: skip
-    return _to_bytes(upsample(frames_FHWC, prompt, upsampler, given, torch.Generator().manual_seed(seed)))
+    what = f"x {len(frames_FHWC)} frames of {given.width}x{given.height}"
+    advice = "lower lvd_generate.frames, upsample_width and upsample_height, or set compute.dtype to float16"
+
+    def work(_size: int) -> NDArray[np.float32]:
+        return upsample(frames_FHWC, prompt, upsampler, given, torch.Generator().manual_seed(seed))
+
+    return _to_bytes(within_memory(work, 1, what, advice))
 
 
-def _index_entry(request: VideoRequest, method: Method, shape_FHWC: Sequence[int]) -> dict[str, Any]:
-    frames, height, width, _ = shape_FHWC
+def _index_entry(request: VideoRequest, job: VideosJob) -> dict[str, Any]:
+    settings = job.settings
+    is_enlarged = settings.upsampler is not None
     return {
         "file": f"{request.name}.mp4",
         "prompt_index": request.prompt_index,
@@ -180,10 +183,10 @@ def _index_entry(request: VideoRequest, method: Method, shape_FHWC: Sequence[int
         "task": request.task,
         "repeat": request.repeat,
         "seed": request.seed,
-        "method": method,
-        "frames": frames,
-        "width": width,
-        "height": height,
+        "method": job.method,
+        "frames": settings.frames,
+        "width": settings.upsample_width if is_enlarged else settings.width,
+        "height": settings.upsample_height if is_enlarged else settings.height,
     }
 
 

@@ -62,35 +62,6 @@ def guidance_energy(
     return torch.stack(layers).mean()
 
 
-def guidance_energies(
-    maps: Mapping[str, Tensor],
-    tracks: Sequence[Tensor],
-    token_positions: Sequence[Sequence[Sequence[int]]],
-    base_hw: tuple[int, int],
-    weights: EnergyWeights,
-) -> Tensor:
-    """The energies [batch] of several videos of a batch: `maps` are [batch, frames, ...], the rest is one item per video.
-
-    Raises:
-        UserError: as `guidance_energy`, or the batch has not as many videos everywhere.
-    """
-    count = len(tracks)
-    if len(token_positions) != count or not count or any(len(batch) != count for batch in maps.values()):
-        sizes = [len(batch) for batch in maps.values()]
-        raise UserError(
-            f"{count} layouts with {len(token_positions)} token lists for maps of {sizes} videos; give one for each"
-        )
-    unbound = {name: batch_BFhNT.unbind(0) for name, batch_BFhNT in maps.items()}
-    return torch.stack(
-        [
-            guidance_energy(
-                {name: each[n] for name, each in unbound.items()}, tracks[n], token_positions[n], base_hw, weights
-            )
-            for n in range(count)
-        ]
-    )
-
-
 def _check(maps: Mapping[str, Tensor], tracks_OF4: Tensor, token_positions: Sequence[Sequence[int]]) -> None:
     if not maps:
         raise UserError("no attention maps; name at least one layer to record")

@@ -104,7 +104,8 @@ def _generate(project: Any, requests: Sequence[VideoRequest], method: Method, pa
         if method == "baseline":
             some = tuple(replace(request, layout=None) for request in some)
         key = digest([made, [_decided_by(request) for request in some]])
-        jobs.append(Job(some[0].name, key, VideosJob(some, method, settings, adapters, compute, made)))
+        kept = paths.parts / method / f"videos-{key}"  # as long as not all batches are finished
+        jobs.append(Job(some[0].name, key, VideosJob(some, method, settings, adapters, compute, made, kept)))
     parts = run_jobs(jobs, generate_videos, paths.parts / method, compute, "batches of videos")
     inputs = {"layouts": digest([request.layout and request.layout.model_dump(mode="json") for request in requests])}
     return MappedFiles(parts, {**made, "inputs": inputs})

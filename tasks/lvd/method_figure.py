@@ -56,7 +56,7 @@ def save_method_figures(scores: Sequence[MethodScores], prompts: int, figure: Pa
         for (video, seen), verdict in zip(item.judged, item.scores.verdicts, strict=True):
             case = _case(video)
             if case in cases:
-                captions[case] = f"{verdict.prompt.task}: {video.prompt.prompt}"
+                captions.setdefault(case, f"{verdict.prompt.task}: {video.prompt.prompt} (seed {video.record.seed})")
                 strips[case, item.method] = _strip(video, seen, verdict)
     methods = [item.method for item in scores]
     with complete(figure) as path:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks.common.report_table import Cell, ReportTable, RowGroup
 from tasks.lvd.expectations import TASKS
-from tasks.lvd.published_scores import PUBLISHED_VIDEO_SCORES, PUBLISHED_VIDEOS, PublishedVideoScore
+from tasks.lvd.published_scores import PROMPTS, PUBLISHED_VIDEO_SCORES, PUBLISHED_VIDEOS, PublishedVideoScore
 from tasks.lvd.scoring import MODES, Mode, Scores, SetAside
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     "method",
     "videos",
+    "seeds",
     "numeracy %",
     "attribution %",
     "visibility %",
@@ -36,11 +37,12 @@ _COLUMNS = (
 )
 _NOTE = (
     "Videos that show what their prompt wants, as an open-vocabulary detector sees it in six frames: by the rules as "
-    "published for each task and in total, and by strict rules. Points over baseline: percentage points more than the "
-    "baseline has on the same prompts and seeds, with the standard error of that difference. Layout IoU: mean overlap of "
-    "the boxes that the layout asks for with what was detected; a method that sees no layout shows what chance gives. "
-    "Videos that cannot be read fail. Published rows were not made by this run: they are of other models, other videos and "
-    "another detector, with points over their own base model, ModelScope."
+    "published for each task and in total, and by strict rules. Seeds: how many videos of each prompt, each from other "
+    "noise. Points over baseline: percentage points more than the baseline has on the same prompts and seeds, with the "
+    "standard error of that difference. Layout IoU: mean overlap of the boxes that the layout asks for with what was "
+    "detected; a method that sees no layout shows what chance gives. Videos that cannot be read fail. Published rows were "
+    "not made by this run: they are of other models, other videos and another detector, with points over their own base "
+    "model, ModelScope."
 )
 
 
@@ -57,6 +59,12 @@ class MethodScores:
         known = [seen.layout_iou for _, seen in self.judged if not isinstance(seen, SetAside)]
         values = [value for value in known if value is not None]
         return float(np.mean(values)) if values else None
+
+    def seeds_per_prompt(self) -> int | str:
+        """How many videos there are of each prompt; the least and the most if prompts differ in that."""
+        counts = Counter((video.record.prompt_set, video.record.prompt_index) for video, _ in self.judged).values()
+        least, most = min(counts), max(counts)
+        return most if least == most else f"{least}-{most}"
 
     def passes(self, mode: Mode) -> dict[tuple[str, int, int], bool]:
         """Whether the video of (set, index, repeat) passes."""
@@ -92,10 +100,12 @@ def gap_to(item: MethodScores, baseline: MethodScores | None) -> Gaps:
 
 
 def metrics_of(item: MethodScores, gaps: Gaps) -> dict[str, Any]:
-    """Counts and shares of a method by both sets of rules."""
+    """Counts, the first and the last seed, and shares of a method by both sets of rules."""
     problems = Counter(seen.reason for _, seen in item.judged if isinstance(seen, SetAside))
+    seeds = [video.record.seed for video, _ in item.judged]
     return {
         "videos": len(item.judged),
+        "seeds": [min(seeds), max(seeds)],
         "videos_by_task": {task: number for task, number in item.scores.prompts().items() if number and task != "total"},
         **{mode: _shares(item, mode) for mode in MODES},
         "gap_to_baseline": {mode: vars(gap) for mode, gap in gaps.items()} if gaps else None,
@@ -145,6 +155,7 @@ def _measured_row(item: MethodScores, gaps: Gaps) -> tuple[Cell, ...]:
     return (
         item.method,
         asked["total"],
+        item.seeds_per_prompt(),
         *(_percent(passed[task], asked[task]) for task in (*TASKS, "total")),
         *cells["compatible"],
         _percent(strict["total"], asked["total"]),
@@ -158,4 +169,5 @@ def _published_row(row: PublishedVideoScore) -> tuple[Cell, ...]:
     base = PUBLISHED_VIDEO_SCORES[0]
     gap = None if row is base else round(row.overall - base.overall, 1)
     percent = tuple(float(value) for value in row.percent)
-    return (row.method, PUBLISHED_VIDEOS, *percent, row.overall, gap, *[None] * 5, f"published: {row.source}")
+    seeds = PUBLISHED_VIDEOS // PROMPTS
+    return (row.method, PUBLISHED_VIDEOS, seeds, *percent, row.overall, gap, *[None] * 5, f"published: {row.source}")

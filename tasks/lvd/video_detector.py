@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from tasks.common.box_matching import pairwise_iou
 from tasks.common.checkpoint_loading import load_part, load_weights
+from tasks.common.device_memory import within_memory
 from tasks.common.errors import StageError, UserError
 from tasks.common.quarantine import printable
 from tasks.corpus.detector import PhraseDetector, corners_from_centres
@@ -135,11 +136,16 @@ class VideoDetector:
 
         Raises:
             UserError: the queries are more than the detector can read.
-            StageError: the model answers with NaN or infinity.
+            StageError: the model answers with NaN or infinity, or memory does not suffice for half of a batch.
         """
+        at_once = max(1, min(self.batch, len(frames_FHWC)))
+        what, advice = f"frames of {self.resolution}x{self.resolution}", "lower lvd_stage2.batch"
+        return within_memory(lambda size: self._detect(frames_FHWC, texts, threshold, size), at_once, what, advice)
+
+    def _detect(self, frames_FHWC: Frames, texts: Sequence[str], threshold: float, size: int) -> list[FrameDetections]:
         found = []
-        for start in range(0, len(frames_FHWC), self.batch):
-            scores_BPQ, boxes_BP4 = self._model.ask(self.stretch(frames_FHWC[start : start + self.batch]), texts)
+        for start in range(0, len(frames_FHWC), size):
+            scores_BPQ, boxes_BP4 = self._model.ask(self.stretch(frames_FHWC[start : start + size]), texts)
             if not (np.isfinite(scores_BPQ).all() and np.isfinite(boxes_BP4).all()):
                 raise StageError("the detector answers with NaN or infinity; set compute.dtype to float32")
             found += [_select(*answer, threshold) for answer in zip(scores_BPQ, boxes_BP4, strict=True)]

@@ -88,7 +88,7 @@ def test_a_pickle_in_disguise_is_refused_and_not_run(copy: Path, tmp_path: Path)
     with pytest.raises(UserError):
         load(copy)
     (copy / WEIGHTS).rename(copy / "diffusion_pytorch_model.bin")
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=r"`python -m tasks\.lvd\.convert_text_to_video` makes safetensors"):
         load(copy)
     assert not (tmp_path / "canary").exists()
 

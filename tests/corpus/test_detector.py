@@ -111,3 +111,14 @@ def test_devices_that_are_not_there_are_refused() -> None:
         select_device(Compute(device="cuda", dtype="float32", workers=1, engine="processes", num_gpus=0))
     auto = Compute(device="auto", dtype="float16", workers=1, engine="processes", num_gpus=0)
     assert select_device(auto)[1] == torch.float16
+
+
+def test_a_gpu_without_bfloat16_is_refused_that_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    compute = {"device": "cuda", "workers": 1, "engine": "processes", "num_gpus": 0}
+    with pytest.raises(UserError, match=r"compute\.dtype = bfloat16: .*set it to float16 or float32"):
+        select_device(Compute(dtype="bfloat16", **compute))
+    assert select_device(Compute(dtype="float16", **compute)) == ("cuda", torch.float16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert select_device(Compute(dtype="bfloat16", **compute)) == ("cuda", torch.bfloat16)

@@ -164,7 +164,10 @@ def test_a_missing_file_is_not_looked_up_elsewhere(plain: UNet3DConditionModel, 
 def test_a_folder_of_other_formats_is_refused(plain: UNet3DConditionModel, tmp_path: Path) -> None:
     (tmp_path / "unet").mkdir()
     (tmp_path / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Canary(tmp_path / "canary")))
-    assert "holds neither adapters.safetensors nor" in refused(plain, tmp_path)
+    message = refused(plain, tmp_path)
+    assert "holds neither adapters.safetensors nor" in message
+    assert "convert_text_to_video" in message
+    assert "convert_text_to_video" in refused(plain, tmp_path / "unet" / "diffusion_pytorch_model.bin")
     assert not (tmp_path / "canary").exists()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.common.errors import StageError
 from tasks.common.latent_files import LatentFacts, save_latents
 from tasks.corpus.autoencoder import ImageAutoencoder
 from tasks.corpus.detector import Detections, PhraseDetector
@@ -76,6 +77,30 @@ def test_new_adapters_change_no_picture(model: Path, autoencoder: ImageAutoencod
     difference = np.abs(alone.pictures_NRRC[0].astype(int) - without.pictures_NRRC[2])
     assert difference.max() <= 1
     assert len({picture.tobytes() for picture in without.pictures_NRRC}) == 3
+
+
+@pytest.mark.parametrize("part", ["unet", "detector"])
+def test_memory_that_does_not_suffice(model: Path, autoencoder: ImageAutoencoder, layouts: list[Layout], part: str) -> None:
+    """A device that holds two pictures at once, then one that holds one; the UNet sees two of each."""
+    base = load_base_model(str(model), None, "cpu")
+    add_adapters(base.unet)
+    following = follow(base, autoencoder, layouts[:3])
+    whole = following.of_generated((4, 16, 16))
+    most = 2
+
+    def limit(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], named: dict[str, torch.Tensor]) -> None:
+        count = len(inputs[0]) // 2 if part == "unet" else len(named["pixel_values"])
+        if count > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    limited = base.unet if part == "unet" else following._detector.model
+    limited.register_forward_pre_hook(limit, with_kwargs=True)
+    halved = following.of_generated((4, 16, 16))
+    assert np.abs(halved.pictures_NRRC.astype(int) - whole.pictures_NRRC).max() <= 1
+    assert [len(ious) for ious in halved.ious] == [len(ious) for ious in whole.ious]
+    most = 1
+    with pytest.raises(StageError, match=r"2 pictures to measure at once.*Tried to allocate 20.00 MiB.*igligen\.batch"):
+        following.of_generated((4, 16, 16))
 
 
 def test_a_box_scores_its_best_detection_of_the_same_phrase() -> None:

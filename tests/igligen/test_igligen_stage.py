@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +16,12 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 
-from tasks.common import stage
+from tasks.common import provenance, stage
 from tasks.common.latent_files import load_latents, save_latents
+from tasks.common.training_checkpoints import Checkpoints
 from tasks.igligen import igligen
 from tasks.igligen.adapter_files import load_adapters
 from tasks.igligen.adapters import adapter_parameters
@@ -98,21 +101,49 @@ def test_a_killed_run_goes_on_to_the_same_bytes(work: Path) -> None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert not (work / "out").exists()
+    assert [path.name for path in (work / "out").iterdir() if path.name[0] != "."] == ["curves"]
+    header, start, *_ = (work / "out" / "curves" / "box_following.tsv").read_text().splitlines()
+    assert (header, start.split("\t")[0]) == ("step\tiou", "0"), "curves can be watched while it trains"
     assert run() == 0
     assert run("straight", "other-parts") == 0
     assert files_of(work / "out") == files_of(work / "straight")
 
 
-def test_another_training_starts_fresh(work: Path) -> None:
+def _another_rate(work: Path, _monkeypatch: pytest.MonkeyPatch) -> None:
+    write_params(work / "params.yaml", steps=3, learning_rate=2e-3)
+
+
+def _other_latents(work: Path, _monkeypatch: pytest.MonkeyPatch) -> None:
+    file = next((work / "corpus" / "latents").iterdir())
+    latents_NChw, facts = load_latents(file)
+    save_latents(file, -latents_NChw, facts)
+
+
+def _as_one_of_two(_work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Accelerator, "num_processes", 2)
+
+
+def _other_code(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "tasks", work / "project" / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    with (work / "project" / "tasks" / "igligen" / "training.py").open("a") as file:
+        file.write("# another way to train\n")
+    monkeypatch.setattr(provenance, "_ROOT", work / "project")
+
+
+@pytest.mark.parametrize("change", [_another_rate, _other_latents, _as_one_of_two, _other_code])
+def test_another_training_starts_fresh(
+    work: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path, pytest.MonkeyPatch], None]
+) -> None:
     write_params(work / "params.yaml", steps=3)
     assert run() == 0
     first = [path.name for path in (work / "parts").iterdir() if path.is_dir()]
-    write_params(work / "params.yaml", steps=3, learning_rate=2e-3)
+    change(work, monkeypatch)
     assert run() == 0
     second = [path.name for path in (work / "parts").iterdir() if path.is_dir()]
     assert len(first) == len(second) == 1
     assert first != second
+    assert run("fresh", "other-parts") == 0
+    assert files_of(work / "out") == files_of(work / "fresh")
 
 
 def test_adapters_can_be_trained_further(work: Path) -> None:
@@ -147,6 +178,27 @@ def test_a_diverged_training_says_so(work: Path, capsys: pytest.CaptureFixture[s
     assert metrics["skipped_steps"] == 3
     assert metrics["box_following_iou"] is None
     assert not (work / "out" / "adapters").exists()
+
+
+def test_the_last_good_checkpoint_survives_a_divergence(work: Path) -> None:
+    """One image's latents are infinite: all is well until its turn comes."""
+    file = work / "corpus" / "latents" / "corpus-000001.safetensors"
+    latents_NChw, facts = load_latents(file)
+    latents_NChw[2] = float("inf")
+    save_latents(file, latents_NChw.clone(), facts)
+    write_params(work / "params.yaml", batch=2, checkpoint_every=1, evaluate_every=100, most_nonfinite_steps=1)
+    kept = []
+    for _ in range(2):  # the second run goes on from the checkpoint, and leaves it alone
+        assert run() == 1
+        metrics = json.loads((work / "out" / "metrics.json").read_text())
+        assert (metrics["diverged"], metrics["skipped_steps"]) == (True, 1)
+        (key,) = [path.name for path in (work / "parts").iterdir() if path.is_dir()]
+        newest = Checkpoints(work / "parts", key).newest()
+        assert newest is not None
+        assert newest.step == metrics["steps"] - 1 > 0
+        assert all(torch.isfinite(tensor).all() for tensor in newest.tensors.values())
+        kept.append(files_of(work / "parts"))
+    assert kept[0] == kept[1]
 
 
 def _other_scale(work: Path) -> None:

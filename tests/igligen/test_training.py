@@ -283,7 +283,9 @@ def test_curves_are_tables_with_a_column_of_steps(tmp_path: Path) -> None:
     halfway.add("gates", 10, attention=0.5, dense=1e-7)
     assert halfway.last("loss", "loss") == pytest.approx(22 / 12)
     assert halfway.last("nothing", "loss") is None
+    (tmp_path / ".curves.0123abcd.unfinished").mkdir()
     halfway.write(tmp_path / "curves")
+    assert [path.name for path in tmp_path.iterdir()] == ["curves"], "what a killed writer left is cleared"
     files = {path.name: path.read_text() for path in (tmp_path / "curves").iterdir()}
     assert files == {
         "loss.tsv": "step\tloss\n10\t1.83333\n",

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from benchmarks.guidance_energy import energy_by_loops
 from tasks.common.errors import UserError
-from tasks.lvd.guidance_energy import guidance_energies, guidance_energy
+from tasks.lvd.guidance_energy import guidance_energy
 from tasks.lvd.guidance_settings import EnergyWeights
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "guidance_energy.json").read_text())
@@ -184,18 +184,6 @@ def test_half_precision_is_computed_in_full(dtype: torch.dtype) -> None:
     assert all(gradient.dtype == dtype for gradient in gradients(energy, maps))
 
 
-def test_several_videos_of_a_batch_have_each_its_energy() -> None:
-    one, other = random_maps(1, 3), random_maps(2, 3)
-    batch = {name: torch.stack([one[name], other[name]]) for name in one}
-    tracks, positions = [random_tracks(3, 2, 3), torch.zeros(0, 3, 4)], [[[1], [2, 3]], []]
-    energies = guidance_energies(batch, tracks, positions, BASE, ALL)
-    assert energies.tolist() == [guidance_energy(one, tracks[0], positions[0], BASE, ALL).item(), 0]
-    found = torch.autograd.grad(energies.sum(), [*one.values(), *other.values()])
-    assert all((gradient == 0).all() for gradient in found[len(one) :])
-    expected = gradients(guidance_energy(one, tracks[0], positions[0], BASE, ALL), one)
-    torch.testing.assert_close(list(found[: len(one)]), expected)
-
-
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -215,13 +203,6 @@ def test_what_does_not_fit_together_is_refused(changed: dict[str, Any], message:
     arguments = {"maps": golden_maps(), "tracks_OF4": TRACKS, "token_positions": POSITIONS, "base_hw": BASE, "weights": ALL}
     with pytest.raises(UserError, match=message):
         guidance_energy(**{**arguments, **changed})
-
-
-def test_a_batch_of_another_size_is_refused() -> None:
-    batch = {name: found[None] for name, found in golden_maps().items()}
-    for tracks, positions in (([TRACKS, TRACKS], [POSITIONS] * 2), ([TRACKS], [POSITIONS] * 2), ([], [])):
-        with pytest.raises(UserError, match="give one for each"):
-            guidance_energies(batch, tracks, positions, BASE, ALL)
 
 
 @pytest.mark.parametrize("wrong", [{"fg_top_p": 0}, {"bg_top_p": 1.5}, {"fg_weight": -1}, {"form": "new"}, {"weight": 1}])

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet3DConditionModel
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from tasks.common.errors import StageError
 from tasks.lvd.generate_videos import load_video_model, make_within_memory
@@ -202,6 +204,39 @@ def test_larger_videos(tmp_path: Path, models: Path) -> None:
     assert read_mp4(tmp_path / "videos" / "baseline" / record.file).shape == (3, 48, 48, 3)
     provenance = json.loads((tmp_path / "videos" / "baseline" / "000-0.provenance.json").read_text(encoding="utf-8"))
     assert provenance["settings"]["upsample_strength"] == 0.5
+
+
+def test_enlarged_videos_of_an_unfinished_batch_are_kept(
+    tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A device that has enough memory to enlarge one video, and then no more."""
+    undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
+    for work in (undisturbed, stopped):
+        set_up(work, models, prompts=PROMPTS[:2], upsampler=str(models / "model"), upsample_steps=2)
+    enlarging = 0
+
+    def limit(module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+        nonlocal enlarging
+        if isinstance(module, UNet3DConditionModel) and inputs[0].shape[-1] == 12:
+            enlarging += 1
+            if enlarging == 2:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    handle = register_module_forward_pre_hook(limit)
+    try:
+        said = refused(stopped, models, capsys, code=1)
+        assert "out of memory with 1 x 3 frames of 48x48 at once" in said
+        assert "upsample_width" in said
+        (kept,) = (stopped / "parts" / "baseline").glob("videos-*/*.mp4")
+        inode = kept.stat().st_ino
+        assert run(stopped, models) == 0
+    finally:
+        handle.remove()
+    assert enlarging == 3, "the second video alone is enlarged again"
+    assert (stopped / "videos" / "baseline" / "000-0.mp4").stat().st_ino == inode
+    assert not kept.exists()
+    assert run(undisturbed, models) == 0
+    assert made(stopped, "baseline") == made(undisturbed, "baseline")
 
 
 def request_settings(models: Path, **changes: Any) -> VideoSettings:

@@ -111,16 +111,16 @@ def test_every_video_has_its_verdict(judged: Path) -> None:
 def test_the_table_stands_beside_published_rows(judged: Path) -> None:
     (measured_title, measured), (published_title, published) = read_table(judged / "table").grouped()
     assert (measured_title, published_title) == ("measured in this run", "published")
-    assert [row[:8] for row in measured] == [
-        ("baseline", 5, *[0.0] * 6),
-        ("adapters", 5, *[100.0] * 6),
-        ("my_model", 5, *[100.0] * 6),
+    assert [row[:9] for row in measured] == [
+        ("baseline", 5, 1, *[0.0] * 6),
+        ("adapters", 5, 1, *[100.0] * 6),
+        ("my_model", 5, 1, *[100.0] * 6),
     ]
-    assert [row[8] for row in measured] == [None, 100.0, 100.0]
-    assert [(row[0], row[7], row[8]) for row in published] == [
-        ("ModelScope", 23.0, None),
-        ("LVD (GPT-3.5)", 46.4, 23.4),
-        ("LVD (GPT-4)", 49.4, 26.4),
+    assert [row[9] for row in measured] == [None, 100.0, 100.0]
+    assert [(row[0], row[1], row[2], row[8], row[9]) for row in published] == [
+        ("ModelScope", 1000, 2, 23.0, None),
+        ("LVD (GPT-3.5)", 1000, 2, 46.4, 23.4),
+        ("LVD (GPT-4)", 1000, 2, 49.4, 26.4),
     ]
     for row in PUBLISHED_VIDEO_SCORES:
         assert np.mean(row.percent) == pytest.approx(row.overall, abs=0.5)
@@ -135,6 +135,21 @@ def test_figures_show_the_methods_side_by_side(judged: Path) -> None:
         assert animation.format == "GIF"
         assert animation.n_frames == 6
         assert animation.width > 3 * 140
+
+
+def test_captions_of_figures_say_the_seed(judged: Path, tmp_path: Path) -> None:
+    """Another seed is another picture, and nothing else of it changes."""
+    shutil.copytree(judged / "videos", tmp_path / "videos")
+    for method in ("adapters", "baseline", "my_model"):
+        index = tmp_path / "videos" / method / "index.jsonl"
+        index.write_text(index.read_text().replace('"seed":0', '"seed":6789'))
+    assert run(tmp_path) == 0
+    pictures = []
+    for work in (judged, tmp_path):
+        with Image.open(work / "figure") as figure:
+            pictures.append(np.asarray(figure))
+    changed = (pictures[0] != pictures[1]).any((1, 2)).sum()
+    assert 0 < changed < 2 * 20, "one line of text for each prompt that is drawn"
 
 
 def test_the_same_videos_give_the_same_bytes(judged: Path, tmp_path: Path) -> None:
@@ -162,9 +177,16 @@ def test_repeats_are_told_apart_and_gaps_are_between_equals(tmp_path: Path) -> N
         (prompt, repeat, true_clip(prompt.expectation, np.random.default_rng(repeat), right=repeat == 0))
         for repeat in range(2)
     ]
+    other = (PROMPTS[4], 0, true_clip(PROMPTS[4].expectation, np.random.default_rng(0)))
+    write_method(tmp_path / "videos", "adapters", [*clips, other])
     write_method(tmp_path / "videos", "guidance", clips)
     put(tmp_path, "baseline", PROMPTS[2:5])
     found = metrics(tmp_path, preview_prompts=0)
+    assert {name: method["seeds"] for name, method in found["methods"].items()} == {
+        "baseline": [0, 0], "guidance": [0, 1], "adapters": [0, 1],
+    }  # fmt: skip
+    (_, measured), _ = read_table(tmp_path / "table").grouped()
+    assert [(row[0], row[2]) for row in measured] == [("baseline", 1), ("guidance", 2), ("adapters", "1-2")]
     assert found["methods"]["guidance"]["strict"]["share_by_repeat"] == {"0": 1.0, "1": 0.0}
     assert found["methods"]["guidance"]["gap_to_baseline"]["strict"] == {"points": 0.0, "error": 0.0, "videos": 1}
     assert found["methods"]["baseline"]["strict"]["share"] == dict.fromkeys((*TASKS[2:], "total"), 1.0)

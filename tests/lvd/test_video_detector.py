@@ -180,6 +180,31 @@ def test_answers_that_are_no_numbers_stop_the_work() -> None:
         VideoDetector(_Overflowing(), 8, 2).detect(np.zeros((1, 8, 8, 3), np.uint8), ["a photo of a car"], 0.1)
 
 
+@pytest.mark.parametrize(("most", "done"), [(3, [3, 1]), (2, [2, 2]), (1, None)])
+def test_memory_that_does_not_suffice(sprites: VideoDetector, most: int, done: list[int] | None) -> None:
+    """A device that holds `most` frames at once."""
+    frames_FHWC = np.stack([scene(SpriteObject("dog", "blue", BLUE_DOG, "left"))] * 4)
+    finished: list[int] = []
+
+    def limit(_module: torch.nn.Module, _inputs: tuple[torch.Tensor, ...], named: dict[str, torch.Tensor]) -> None:
+        if len(named["pixel_values"]) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        finished.append(len(named["pixel_values"]))
+
+    few = VideoDetector(sprites._model, 64, 3)
+    handle = sprites._model._detector.model.register_forward_pre_hook(limit, with_kwargs=True)
+    try:
+        if done is None:
+            with pytest.raises(StageError, match=r"2 frames of 64x64 at once.*Tried to allocate .*lvd_stage2\.batch"):
+                few.detect(frames_FHWC, ["a photo of a blue dog"], 0.3)
+            return
+        found = few.detect(frames_FHWC, ["a photo of a blue dog"], 0.3)
+    finally:
+        handle.remove()
+    assert [found_iou(item, 0, BLUE_DOG) > 0.7 for item in found] == [True] * 4
+    assert finished == done
+
+
 @st.composite
 def detections(draw: st.DrawFn) -> FrameDetections:
     """Boxes that all differ in score, so that the score tells which one is which."""

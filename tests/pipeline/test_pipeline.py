@@ -17,7 +17,7 @@ import pyarrow.parquet as parquet
 import pytest
 from PIL import Image
 
-from tests.pipeline.workspaces import clone, dvc, git, hashes, program, replace
+from tests.pipeline.workspaces import ROOT, clone, dvc, git, hashes, program, replace
 from tests.test_readme import RUN_BY_THE_PIPELINE_TESTS
 
 pytestmark = pytest.mark.timeout(600)
@@ -30,6 +30,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = dvc(folder, "repro", PYTHONHASHSEED="0")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+def test_a_clone_may_keep_the_parameters_as_they_are(tmp_path: Path) -> None:
+    whole, little = clone(tmp_path / "whole", in_little=False), clone(tmp_path / "little")
+    for name in ("params.yaml", "profiles/toy.yaml"):
+        assert (whole / name).read_bytes() == (ROOT / name).read_bytes() != (little / name).read_bytes()
 
 
 def test_the_run_ends_in_a_report_with_good_numbers(finished: Path) -> None:

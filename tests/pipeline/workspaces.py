@@ -30,8 +30,11 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
-def clone(target: Path) -> Path:
-    """All files that git tracks or would track, as they are now, in a repository of one commit; no results, no cache."""
+def clone(target: Path, in_little: bool = True) -> Path:
+    """All files that git tracks or would track, as they are now, in a repository of one commit; no results, no cache.
+
+    Its parameters are changed to do in little what takes minutes, or are the project's own if not `in_little`.
+    """
     listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
@@ -40,8 +43,9 @@ def clone(target: Path) -> Path:
     for result in (target / "reports").rglob("*"):
         if result.suffix in (".json", ".png", ".gif", ".tsv", ".html"):
             result.unlink()
-    for parameters in (target / "params.yaml", target / "profiles" / "toy.yaml"):
-        _do_in_little(parameters)
+    if in_little:
+        for parameters in (target / "params.yaml", target / "profiles" / "toy.yaml"):
+            _do_in_little(parameters)
     (target / "dvc.lock").unlink(missing_ok=True)
     git(target, "init", "-q")
     git(target, "add", "-A")
