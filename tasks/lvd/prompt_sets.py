@@ -26,12 +26,13 @@ def known_prompts(name: str, folder: Path) -> Sequence[BenchmarkPrompt] | None:
     return read_prompts(file) if file.is_file() else None
 
 
-def prompts_of(name: str, folder: Path) -> list[str]:
+def prompts_of(name: str, folder: Path, parameter: str = "layouts.prompts") -> list[str]:
     """The prompts of a set in order, repetitions included.
 
     Args:
         name: a part of the benchmark such as "lvd", or the name of a file in `folder` without its ending.
         folder: of prompts: NAME.txt with one prompt a line, NAME.jsonl with what each wants to see.
+        parameter: that names the set, for errors.
 
     Raises:
         UserError: no such set, two of that name, or a file without prompts or with one that is too long.
@@ -39,15 +40,15 @@ def prompts_of(name: str, folder: Path) -> list[str]:
     files = [file for ending in ("jsonl", "txt") if (file := folder / f"{name}.{ending}").is_file()]
     sources = [*(["the benchmark"] if name in SUBSETS else []), *map(str, files)]
     if len(sources) > 1:
-        raise UserError(f"layouts.prompts {name!r}: it is in {' and in '.join(sources)}; give the file another name")
+        raise UserError(f"{parameter} {name!r}: it is in {' and in '.join(sources)}; give the file another name")
     known = known_prompts(name, folder)
-    prompts = _read_lines(name, folder) if known is None else [prompt.prompt for prompt in known]
+    prompts = _read_lines(name, folder, parameter) if known is None else [prompt.prompt for prompt in known]
     if not 1 <= len(prompts) <= MOST_PROMPTS:
         raise UserError(f"{files[0]}: {len(prompts)} prompts; 1 to {MOST_PROMPTS}, one a line, are wanted")
     return prompts
 
 
-def _read_lines(name: str, folder: Path) -> list[str]:
+def _read_lines(name: str, folder: Path, parameter: str) -> list[str]:
     path = folder / f"{name}.txt"
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
@@ -55,7 +56,7 @@ def _read_lines(name: str, folder: Path) -> list[str]:
         here = sorted({file.stem for ending in ("jsonl", "txt") for file in folder.glob(f"*.{ending}")})
         known = ", ".join([*SUBSETS, *filter(re.compile(SET_NAME).fullmatch, here)])
         wanted = f"put {path} there, one prompt a line, or take one of {known}"
-        raise UserError(f"layouts.prompts: no set {name!r}; {wanted}") from None
+        raise UserError(f"{parameter}: no set {name!r}; {wanted}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}; save it as UTF-8 text") from None
     too_long = next((number for number, line in enumerate(lines, start=1) if len(line) > _MOST_CHARACTERS), None)
