@@ -16,6 +16,8 @@ from rich.table import Table
 from benchmarks.captions_join import measure_caption_join
 from benchmarks.corpora import ROOT
 from benchmarks.dag_runs import measure_prefect, measure_toy_dag, measure_wide_dag
+from benchmarks.dsg_chain import measure_dsg_chain
+from benchmarks.graph_alignment import measure_graph_alignment
 from benchmarks.guidance_energy import measure_guidance_energy
 from benchmarks.guidance_steps import measure_guidance_steps
 from benchmarks.igligen import measure_adapter_training
@@ -47,11 +49,13 @@ def main() -> int:
         measure_ingest,
         measure_boxes,
         measure_latents,
-        measure_adapter_training,
     ):
         with tempfile.TemporaryDirectory() as folder:
             results.append(measure(Path(folder)))
     for measure_all in (
+        measure_graph_alignment,
+        measure_dsg_chain,
+        measure_adapter_training,
         measure_guidance_steps,
         measure_style_step,
         measure_llm_calls,

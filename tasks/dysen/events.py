@@ -40,6 +40,7 @@ class Parameters(Section):
         max_length=100,
         description="parser, llm-none, llm-fixed, llm-nearest, llm-random-SEED, llm-learned-SEED",
     )
+    demonstrations: int = Field(ge=1, le=64, description="gold graphs shown to the model; 8 as published")
     last_tick: int = Field(ge=1, le=LAST_TICK, description="at which a video ends; as in gold")
     fallback: bool = Field(description="whether the parser reads captions for which the model has no usable reply")
     max_bad_fraction: float = Field(ge=0, le=1, description="captions of one planner without events, at most")
@@ -98,7 +99,7 @@ async def _read_all(project: Any, sets: Mapping[str, Sequence[str]], paths: Path
     planners = list(dict.fromkeys(parameters.planners))
     parsed = _parse(sets, parameters.last_tick) if parameters.fallback or PARSER in planners else None
     encoder = open_encoder(project) if any(map(needs_features, planners)) else None
-    pool = Pool(read_candidates(paths.gold / "candidates.jsonl"), encoder, project.policy.shots, paths.policies)
+    pool = Pool(read_candidates(paths.gold / "candidates.jsonl"), encoder, parameters.demonstrations, paths.policies)
     vocabulary = predicates_of(pool.candidates)
     found = {}
     async with open_model(project.llm, paths.replies) as model:
