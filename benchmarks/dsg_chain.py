@@ -19,9 +19,9 @@ from benchmarks.peak_memory import peak_bytes
 from benchmarks.result import Result
 from tasks.common.parameters import Compute
 from tasks.dysen import dsg, dsg_eval
-from tasks.dysen.clause_events import ClauseEventParser
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph, write_graphs
-from tasks.dysen.gold_sprites import sprite_golds
+from tasks.dysen.clauses.clause_events import ClauseEventParser
+from tasks.dysen.gold_sources.gold_sprites import sprite_golds
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, write_graphs
 
 _FIRST, _FEW, _MANY, _AT_ONCE = 50, 1_000, 10_000, 500
 _LAST_TICK, _MOST_ACTORS = 7, 2

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.result import Result, seconds
-from tasks.dysen.dynamic_scene_graph import LAST_TICK
-from tasks.dysen.graph_alignment import Scores, align
+from tasks.dysen.graphs.dynamic_scene_graph import LAST_TICK
+from tasks.dysen.scores.graph_alignment import Scores, align
 
 _TABLES, _PAIRS, _MOST_MATCHES = 200, 9, 4
 _CLIP = 8  # ticks of a sprite clip

@@ -47,8 +47,8 @@ def _is_recorded(root: Path, text: str) -> bool:
 
 def print_explanation(root: Path, prompt: str, svg: Path | None) -> None:
     """Prints layout, graphs and claims of a prompt, and draws its graphs into a file if one is named."""
-    from tasks.dysen.explanation_text import explanation_lines
-    from tasks.dysen.prompt_explanation import explain_prompt, picture_of
+    from tasks.dysen.explaining.explanation_text import explanation_lines
+    from tasks.dysen.explaining.prompt_explanation import explain_prompt, picture_of
 
     explanation = explain_prompt(prompt, root, _last_tick(root))
     for line in explanation_lines(explanation):
@@ -61,7 +61,7 @@ def print_explanation(root: Path, prompt: str, svg: Path | None) -> None:
 def _last_tick(root: Path) -> int:
     """The length of graph sequences that params.yaml asks for."""
     from tasks.common.parameters import read_yaml
-    from tasks.dysen.prompt_explanation import LAST_TICK, LATEST_TICK
+    from tasks.dysen.explaining.prompt_explanation import LAST_TICK, LATEST_TICK
 
     section = read_yaml(root / "params.yaml").get("events")
     asked = section.get("last_tick") if isinstance(section, dict) else None

@@ -9,6 +9,7 @@ from pydantic import Field
 from tasks.common.parameters import Compute, Section
 from tasks.corpus import boxes, ingest, latents
 from tasks.dreamframe import instructions, keyframes, qa, story, storyboard, style_parameters
+from tasks.dysen import dsg, dsg_eval, enrich, events, gold, graph_view, policy
 from tasks.igligen import igligen
 from tasks.llm.parameters import LanguageModel
 from tasks.lvd import layouts, lvd_generate, lvd_stage2
@@ -37,4 +38,11 @@ class ProjectParameters(Section):
     qa: qa.Parameters
     instructions: instructions.Parameters
     storyboard: storyboard.Parameters
+    gold: gold.Parameters
+    policy: policy.Parameters
+    events: events.Parameters
+    dsg: dsg.Parameters
+    enrich: enrich.Parameters
+    dsg_eval: dsg_eval.Parameters
+    graph_view: graph_view.Parameters
     report: report.Parameters

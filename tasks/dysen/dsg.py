@@ -16,10 +16,10 @@ from tasks.common.files import complete, write_json
 from tasks.common.parameters import Section
 from tasks.common.provenance import made_by
 from tasks.common.quarantine import Quarantine, check_bad_share, write_quarantine
-from tasks.dysen.attributed_ticks import attributed_ticks
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph, read_graphs
-from tasks.dysen.entity_attributes import unify_entities
-from tasks.dysen.graph_counts import GraphCounts
+from tasks.dysen.graphs.attributed_ticks import attributed_ticks
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, read_graphs
+from tasks.dysen.graphs.entity_attributes import unify_entities
+from tasks.dysen.graphs.graph_counts import GraphCounts
 
 
 class Parameters(Section):

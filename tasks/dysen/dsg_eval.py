@@ -20,7 +20,7 @@ from tasks.common.quarantine import printable
 from tasks.common.report_table import write_table
 
 if TYPE_CHECKING:
-    from tasks.dysen.planner_scores import Scoring
+    from tasks.dysen.scores.planner_scores import Scoring
 
 _SET = "heldout.jsonl"
 _GAINS = ("planning_reliability", "planning_f1", "triplet_recall", "exactly_right")
@@ -52,7 +52,7 @@ class Paths:
 def _scoring(project: Any, gold: Path) -> Scoring:
     from tasks.common.devices import select_device
     from tasks.common.text_features import TextFeatures
-    from tasks.dysen.planner_scores import Scoring
+    from tasks.dysen.scores.planner_scores import Scoring
 
     parameters: Parameters = project.dsg_eval
     features = TextFeatures(parameters.encoder, parameters.revision, *select_device(project.compute))
@@ -74,7 +74,7 @@ def _planners(folder: Path, made_by_stage: str) -> list[str]:
 
 def _gains(groups: Mapping[str, Any]) -> dict[str, float] | None:
     """How much more learned demonstrations reach than random ones, in the mean over seeds; None unless both are there."""
-    from tasks.dysen.dsg_table import LEARNED, RANDOM
+    from tasks.dysen.scores.dsg_table import LEARNED, RANDOM
 
     learned, random = (groups.get(name, {}).get("mean") for name in (LEARNED, RANDOM))
     return {name: learned[name] - random[name] for name in _GAINS} if learned and random else None
@@ -82,8 +82,8 @@ def _gains(groups: Mapping[str, Any]) -> dict[str, float] | None:
 
 def make_scores(project: Any, paths: Paths) -> stage.Metrics:
     """Scores all planners, and writes the tables; returns metrics by planner."""
-    from tasks.dysen.dsg_table import comparison_note, encoder_note, enrichment_table, planner_table
-    from tasks.dysen.planner_groups import by_group
+    from tasks.dysen.scores.dsg_table import comparison_note, encoder_note, enrichment_table, planner_table
+    from tasks.dysen.scores.planner_groups import by_group
 
     parameters: Parameters = project.dsg_eval
     planners, enriched = _planners(paths.graphs, "dsg"), _planners(paths.enriched, "enrich")

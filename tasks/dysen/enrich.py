@@ -18,12 +18,13 @@ from tasks.common.parameters import Section
 from tasks.common.progress import track
 from tasks.common.provenance import made_by
 from tasks.common.quarantine import Quarantine, check_bad_share, write_quarantine
-from tasks.dysen.demonstrations import Choose, Choosing, Pool, open_encoder, read_candidates
-from tasks.dysen.dynamic_scene_graph import LAST_TICK, MOST_ITEMS, DynamicSceneGraph, read_graphs, write_graphs
-from tasks.dysen.enrichment import Enriched, Rules, enrich
-from tasks.dysen.enrichment_counts import counts_of
-from tasks.dysen.enrichment_log import FILE, EnrichmentEdit, write_edits
-from tasks.dysen.graph_verifiers import Limits
+from tasks.dysen.checks.graph_verifiers import Limits
+from tasks.dysen.graphs.dynamic_scene_graph import LAST_TICK, MOST_ITEMS, DynamicSceneGraph, read_graphs, write_graphs
+from tasks.dysen.imagining.enrichment import Enriched, Rules, enrich
+from tasks.dysen.imagining.enrichment_counts import counts_of
+from tasks.dysen.imagining.enrichment_log import FILE, EnrichmentEdit, write_edits
+from tasks.dysen.planning.demonstrations import Choose, Pool, open_encoder, read_candidates
+from tasks.dysen.planning.planner_names import Choosing
 from tasks.llm.errors import ReplyError
 from tasks.llm.model import CachedModel, ask_all, open_model
 from tasks.llm.parameters import LanguageModel

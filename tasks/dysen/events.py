@@ -16,12 +16,13 @@ from tasks.common.files import complete, write_json
 from tasks.common.parameters import Section
 from tasks.common.provenance import made_by
 from tasks.common.quarantine import Quarantine, check_bad_share, write_quarantine
-from tasks.dysen.caption_sets import captions_of
-from tasks.dysen.clause_events import ClauseEventParser
-from tasks.dysen.demonstrations import Pool, open_encoder, read_candidates
-from tasks.dysen.dynamic_scene_graph import LAST_TICK, DynamicSceneGraph, Event, write_graphs
-from tasks.dysen.event_planning import PARSER, PlannerName, Planning, choosing_of, needs_features, plan_captions
-from tasks.dysen.event_prompts import predicates_of
+from tasks.dysen.clauses.clause_events import ClauseEventParser
+from tasks.dysen.graphs.dynamic_scene_graph import LAST_TICK, DynamicSceneGraph, Event, write_graphs
+from tasks.dysen.planning.caption_sets import captions_of
+from tasks.dysen.planning.demonstrations import Pool, open_encoder, read_candidates
+from tasks.dysen.planning.event_planning import Planning, plan_captions
+from tasks.dysen.planning.event_prompts import predicates_of
+from tasks.dysen.planning.planner_names import PARSER, PlannerName, choosing_of, needs_features
 from tasks.llm.errors import ReplyError
 from tasks.llm.model import open_model
 from tasks.llm.parameters import LanguageModel

@@ -20,14 +20,14 @@ from tasks.common.names import safe_name
 from tasks.common.parameters import Section
 from tasks.common.provenance import checkpoint_identity, file_sha256, made_by
 from tasks.common.quarantine import Quarantine, check_bad_share, write_quarantine
-from tasks.dysen.annotation_rows import AnnotatedVideo
-from tasks.dysen.annotations import Format, read_annotations
+from tasks.dysen.gold_sources.annotation_rows import AnnotatedVideo
+from tasks.dysen.gold_sources.annotations import Format, read_annotations
 
 if TYPE_CHECKING:
     from tasks.corpus.detector import PhraseDetector
-    from tasks.dysen.gold_annotations import Telling
-    from tasks.dysen.gold_frames import FrameReader
-    from tasks.dysen.gold_sprites import SpriteGold
+    from tasks.dysen.gold_sources.gold_annotations import Telling
+    from tasks.dysen.gold_sources.gold_frames import FrameReader
+    from tasks.dysen.gold_sources.gold_sprites import SpriteGold
 
 _OWN_NAMES = ("candidates", "train", "heldout", "merged", "origins")
 
@@ -87,7 +87,7 @@ class Paths:
 
 
 def _frame_reader(project: Any) -> FrameReader:
-    from tasks.dysen.gold_frames import FrameReader, Looking
+    from tasks.dysen.gold_sources.gold_frames import FrameReader, Looking
 
     parameters: Parameters = project.gold
 
@@ -101,8 +101,8 @@ def _frame_reader(project: Any) -> FrameReader:
 
 
 def _telling(project: Any) -> Telling:
-    from tasks.dysen.clause_events import ClauseEventParser
-    from tasks.dysen.gold_annotations import Telling
+    from tasks.dysen.clauses.clause_events import ClauseEventParser
+    from tasks.dysen.gold_sources.gold_annotations import Telling
 
     parameters: Parameters = project.gold
     parser = ClauseEventParser().events_of_all
@@ -110,7 +110,7 @@ def _telling(project: Any) -> Telling:
 
 
 def _sprite_sets(project: Any) -> dict[str, list[SpriteGold]]:
-    from tasks.dysen.gold_sprites import sprite_golds
+    from tasks.dysen.gold_sources.gold_sprites import sprite_golds
 
     parameters: Parameters = project.gold
     counts = {name: getattr(parameters, name) for name in ("heldout", "candidates", "train")}  # what tests use comes first
@@ -128,8 +128,8 @@ def _enough_actions(videos: Iterable[AnnotatedVideo], least: int, left_out: Coun
 
 def _annotate(item: Annotations, project: Any, telling: Telling, folder: Path, quarantine: Quarantine) -> dict[str, int]:
     """Writes the graphs of annotated videos as they come, a line each; their videos and origins in two more files."""
-    from tasks.dysen.gold_annotations import annotated_golds
-    from tasks.dysen.gold_checks import size_of
+    from tasks.dysen.gold_sources.gold_annotations import annotated_golds
+    from tasks.dysen.gold_sources.gold_checks import size_of
 
     counts: Counter[str] = Counter()
     where = Path(item.videos) if item.videos else None
@@ -180,9 +180,9 @@ def _provenance(project: Any) -> dict[str, Any]:
 
 def make_gold(project: Any, paths: Paths) -> stage.Metrics:
     """Writes all sets of gold graphs, and measures those from captions and frames against exact ones."""
-    from tasks.dysen.dynamic_scene_graph import write_graphs
-    from tasks.dysen.gold_checks import check_clips, size_of
-    from tasks.dysen.gold_origins import write_origins
+    from tasks.dysen.gold_sources.gold_checks import check_clips, size_of
+    from tasks.dysen.gold_sources.gold_origins import write_origins
+    from tasks.dysen.graphs.dynamic_scene_graph import write_graphs
 
     parameters: Parameters = project.gold
     quarantine, telling = Quarantine(), _telling(project)

@@ -16,10 +16,10 @@ from tasks.common import stage
 from tasks.common.errors import UserError
 from tasks.common.names import safe_name
 from tasks.common.parameters import Section
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph, read_graphs
-from tasks.dysen.event_planning import PlannerName
-from tasks.dysen.graph_picture import GraphPicture, save_pictures
-from tasks.dysen.svg_elements import Frames
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, read_graphs
+from tasks.dysen.pictures.graph_picture import GraphPicture, save_pictures
+from tasks.dysen.pictures.svg_elements import Frames
+from tasks.dysen.planning.planner_names import PlannerName
 from tasks.lvd.prompt_sets import SET_NAME
 
 

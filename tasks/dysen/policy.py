@@ -16,15 +16,15 @@ from tasks.common.files import complete, write_json
 from tasks.common.provenance import digest, made_by
 from tasks.common.training_checkpoints import Checkpoints
 from tasks.common.training_curves import Curves
-from tasks.dysen.demonstrations import Pool, open_encoder, policy_file, read_candidates
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph, read_graphs
-from tasks.dysen.event_prompts import predicates_of
-from tasks.dysen.policy_files import candidates_sha256, save_policy
-from tasks.dysen.policy_settings import PolicyTraining, RewardTerms
-from tasks.dysen.policy_training import TrainedPolicy, train_policy
-from tasks.dysen.reinforcement import TRAINING, VALIDATION
-from tasks.dysen.rewards import Reward
-from tasks.dysen.rollouts import Rollouts
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, read_graphs
+from tasks.dysen.planning.demonstrations import Pool, open_encoder, policy_file, read_candidates
+from tasks.dysen.planning.event_prompts import predicates_of
+from tasks.dysen.policies.policy_files import candidates_sha256, save_policy
+from tasks.dysen.policies.policy_settings import PolicyTraining, RewardTerms
+from tasks.dysen.policies.policy_training import TrainedPolicy, train_policy
+from tasks.dysen.policies.reinforcement import TRAINING, VALIDATION
+from tasks.dysen.policies.rewards import Reward
+from tasks.dysen.policies.rollouts import Rollouts
 from tasks.llm.model import CachedModel, open_model
 from tasks.llm.reply_cache import ReplyCache
 

@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 from tasks.common import stage
 from tasks.common.parameters import Section
 from tasks.dysen import enrich
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph, read_graphs, write_graphs
-from tasks.dysen.gold_sprites import sprite_golds
+from tasks.dysen.gold_sources.gold_sprites import sprite_golds
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, read_graphs, write_graphs
 from tasks.llm.parameters import LanguageModel
 from tests.llm.endpoint_for_tests import ScriptedEndpoint
 

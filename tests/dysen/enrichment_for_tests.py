@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tasks.dysen.attributed_ticks import attributed_ticks
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph, SceneGraph, scene_graph
-from tasks.dysen.event_grammar import parse_events, parse_triplets
-from tasks.dysen.events_to_graphs import graphs_of
+from tasks.dysen.graphs.attributed_ticks import attributed_ticks
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, SceneGraph, scene_graph
+from tasks.dysen.graphs.event_grammar import parse_events, parse_triplets
+from tasks.dysen.graphs.events_to_graphs import graphs_of
 from tasks.llm.model import CachedModel, open_model
 from tests.llm.endpoint_for_tests import Answer, ScriptedEndpoint, completion, serve, settings
 

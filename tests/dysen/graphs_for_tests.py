@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tasks.dysen.dynamic_scene_graph import Attribute, Event, Triplet, as_term, scene_graph
+from tasks.dysen.graphs.dynamic_scene_graph import Attribute, Event, Triplet, as_term, scene_graph
 
 PROMPT = "a lady sitting on the chair and drinking coffee, meeting a friend, greeting them, and then looking out window"
 SIT = Triplet(subject="lady", predicate="sitting on", object="chair")

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.dysen.demonstration_policy import Captions, Choice
-from tasks.dysen.policy_settings import PolicyTraining
+from tasks.dysen.policies.demonstration_policy import Captions, Choice
+from tasks.dysen.policies.policy_settings import PolicyTraining
 
 GROUPS, CANDIDATES, WIDTH = 6, 10, 24
 CHANCE = 0.1 + 0.8 * 2 / CANDIDATES

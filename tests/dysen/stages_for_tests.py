@@ -11,8 +11,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tasks.common import stage
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph, read_graphs, write_graphs
-from tasks.dysen.gold_sprites import sprite_golds
+from tasks.dysen.gold_sources.gold_sprites import sprite_golds
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, read_graphs, write_graphs
 from tests.llm.endpoint_for_tests import KEY_VARIABLE, ScriptedEndpoint
 
 ROOT = Path(__file__).resolve().parents[2]

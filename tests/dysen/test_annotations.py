@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tasks.common.errors import UserError
 from tasks.common.quarantine import Quarantine
-from tasks.dysen.annotation_rows import LONGEST_CAPTION, AnnotatedVideo, TimedSentence, seconds
-from tasks.dysen.annotation_tables import class_in_words
-from tasks.dysen.annotations import Format, read_annotations
+from tasks.dysen.gold_sources.annotation_rows import LONGEST_CAPTION, AnnotatedVideo, TimedSentence, seconds
+from tasks.dysen.gold_sources.annotation_tables import class_in_words
+from tasks.dysen.gold_sources.annotations import Format, read_annotations
 from tests.dysen.annotations_for_tests import (
     ACTIVITYNET,
     CLASSES,

@@ -14,12 +14,12 @@ from scipy.optimize import linear_sum_assignment
 from tasks.captions.caption_tokens import read_words
 from tasks.captions.caption_words import CLOSED
 from tasks.captions.english_verbs import FORMS
-from tasks.dysen.caption_tagging import tagged_captions
-from tasks.dysen.clause_events import ClauseEventParser
-from tasks.dysen.dynamic_scene_graph import Event, triplet_key
-from tasks.dysen.event_grammar import format_event
-from tasks.dysen.graph_verifiers import verify_order
-from tasks.dysen.term_matching import MatchCounts, item_matches, lemma_match
+from tasks.dysen.checks.graph_verifiers import verify_order
+from tasks.dysen.clauses.caption_tagging import tagged_captions
+from tasks.dysen.clauses.clause_events import ClauseEventParser
+from tasks.dysen.graphs.dynamic_scene_graph import Event, triplet_key
+from tasks.dysen.graphs.event_grammar import format_event
+from tasks.dysen.scores.term_matching import MatchCounts, item_matches, lemma_match
 from tasks.spriteworld.clips import Clip, caption_of_clip, events_of_clip, sample_clip
 from tests.dysen.graphs_for_tests import EVENTS, PROMPT
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tasks.common.errors import UserError
-from tasks.dysen.demonstration_policy import (
+from tasks.dysen.policies.demonstration_policy import (
     Captions,
     Chooser,
     Decision,

@@ -11,11 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.common.errors import StageError, UserError
-from tasks.dysen.attributed_ticks import attributed_ticks
 from tasks.dysen.dsg import Parameters, Paths, graph_of_events, make_graphs
-from tasks.dysen.dynamic_scene_graph import Attribute, DynamicSceneGraph, Event, read_graphs, scene_graph, write_graphs
-from tasks.dysen.entity_attributes import attributes_of
-from tasks.dysen.events_to_graphs import graphs_of
+from tasks.dysen.graphs.attributed_ticks import attributed_ticks
+from tasks.dysen.graphs.dynamic_scene_graph import (
+    Attribute,
+    DynamicSceneGraph,
+    Event,
+    read_graphs,
+    scene_graph,
+    write_graphs,
+)
+from tasks.dysen.graphs.entity_attributes import attributes_of
+from tasks.dysen.graphs.events_to_graphs import graphs_of
 from tests.dysen.graphs_for_tests import DRINK, EVENTS, GREET, LOOK, MEET, PROMPT, SIT, events_of_terms
 
 names = st.sampled_from(["lady", "red dog", "the dog", "dog", "chair", "big chair", "scene"])

@@ -23,17 +23,17 @@ from tasks.common.parameters import Compute
 from tasks.common.report_table import ReportTable, read_table
 from tasks.common.text_features import TextFeatures
 from tasks.dysen import dsg_eval
-from tasks.dysen.attributed_ticks import attributed_ticks
-from tasks.dysen.dsg_table import comparison_note
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph, Event, SceneGraph, scene_graph, write_graphs
-from tasks.dysen.event_scores import EventScores, order_agreement, planned_part
-from tasks.dysen.gold_sprites import sprite_golds
-from tasks.dysen.graph_metrics import count_matches
-from tasks.dysen.graph_scores import GraphScores, KeptVectors, Matching, all_matchings, terms_of
-from tasks.dysen.planner_groups import by_group, of_each_seed
-from tasks.dysen.prompt_pairs import paired
-from tasks.dysen.spatial_predicates import SPATIAL_PREDICATES
-from tasks.dysen.term_matching import Role, TermMatcher, exact_match, lemma_match
+from tasks.dysen.gold_sources.gold_sprites import sprite_golds
+from tasks.dysen.graphs.attributed_ticks import attributed_ticks
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, Event, SceneGraph, scene_graph, write_graphs
+from tasks.dysen.graphs.spatial_predicates import SPATIAL_PREDICATES
+from tasks.dysen.scores.dsg_table import comparison_note
+from tasks.dysen.scores.event_scores import EventScores, order_agreement, planned_part
+from tasks.dysen.scores.graph_metrics import count_matches
+from tasks.dysen.scores.graph_scores import GraphScores, KeptVectors, Matching, all_matchings, terms_of
+from tasks.dysen.scores.planner_groups import by_group, of_each_seed
+from tasks.dysen.scores.prompt_pairs import paired
+from tasks.dysen.scores.term_matching import Role, TermMatcher, exact_match, lemma_match
 from tests.dysen.graphs_for_tests import DRINK, EVENTS, GREET, LOOK, MEET, SIT, events_of_terms, lasting, scene_graphs
 
 ENCODER, LEAST_COSINE = "models/sprite/text", 0.975

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.common.errors import UserError
-from tasks.dysen.dynamic_scene_graph import (
+from tasks.dysen.graphs.dynamic_scene_graph import (
     DynamicSceneGraph,
     Event,
     SceneGraph,

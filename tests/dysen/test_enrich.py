@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tasks.dysen.detail_grammar import format_details
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph
-from tasks.dysen.enrichment import Enriched, Rules, enrich
-from tasks.dysen.enrichment_log import read_edits
-from tasks.dysen.enrichment_repair import violations_of
-from tasks.dysen.graph_edits import additions, apply_edits
-from tasks.dysen.graph_verifiers import Limits, verify_persistence
+from tasks.dysen.checks.graph_verifiers import Limits, verify_persistence
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph
+from tasks.dysen.graphs.graph_edits import additions, apply_edits
+from tasks.dysen.imagining.detail_grammar import format_details
+from tasks.dysen.imagining.enrichment import Enriched, Rules, enrich
+from tasks.dysen.imagining.enrichment_log import read_edits
+from tasks.dysen.imagining.enrichment_repair import violations_of
 from tasks.llm.model import CachedModel
 from tests.dysen import enrich_stage_for_tests as of_stage
 from tests.dysen.enrichment_for_tests import (

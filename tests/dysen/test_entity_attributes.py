@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.dysen.dynamic_scene_graph import Event
-from tasks.dysen.entity_attributes import attributes_of, unify_entities
+from tasks.dysen.graphs.dynamic_scene_graph import Event
+from tasks.dysen.graphs.entity_attributes import attributes_of, unify_entities
 from tests.dysen.graphs_for_tests import events_of_terms, terms
 
 

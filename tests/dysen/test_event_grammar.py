@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dysen.bracketed_tuples import MOST_CHARACTERS
-from tasks.dysen.dynamic_scene_graph import Attribute, Event, Triplet, scene_graph
-from tasks.dysen.event_grammar import (
+from tasks.dysen.graphs.bracketed_tuples import MOST_CHARACTERS
+from tasks.dysen.graphs.dynamic_scene_graph import Attribute, Event, Triplet, scene_graph
+from tasks.dysen.graphs.event_grammar import (
     format_event,
     format_events,
     format_graph,

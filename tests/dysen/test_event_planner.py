@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph, Event
-from tasks.dysen.event_grammar import parse_events
-from tasks.dysen.event_planner import plan_events
-from tasks.dysen.event_prompts import in_order_of_telling, planning_request, predicates_of
-from tasks.dysen.gold_sprites import sprite_golds
-from tasks.dysen.rewards import planning_reward
+from tasks.dysen.gold_sources.gold_sprites import sprite_golds
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, Event
+from tasks.dysen.graphs.event_grammar import parse_events
+from tasks.dysen.planning.event_planner import plan_events
+from tasks.dysen.planning.event_prompts import in_order_of_telling, planning_request, predicates_of
+from tasks.dysen.policies.rewards import planning_reward
 from tasks.llm.errors import ReplyError
 from tasks.llm.likelihood import Lines
 from tasks.llm.model import open_model

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tasks.dysen import events
-from tasks.dysen.event_planning import choosing_of, needs_features
+from tasks.dysen.planning.planner_names import choosing_of, needs_features
 from tests.dysen.stages_for_tests import endpoint, graphs_in, json_in, made, run, write_gold, write_parameters
 from tests.llm.endpoint_for_tests import KEY, KEY_VARIABLE, Answer, ScriptedEndpoint, completion, says, serve
 

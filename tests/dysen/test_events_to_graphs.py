@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dysen.dynamic_scene_graph import Event, SceneGraph, Triplet
-from tasks.dysen.events_to_graphs import events_of, graphs_of
+from tasks.dysen.graphs.dynamic_scene_graph import Event, SceneGraph, Triplet
+from tasks.dysen.graphs.events_to_graphs import events_of, graphs_of
 from tests.dysen.graphs_for_tests import (
     DRINK,
     EVENTS,

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from tasks.common.names import safe_name
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph, read_graphs
-from tasks.dysen.gold_annotations import evenly, path_below
-from tasks.dysen.gold_origins import Origin
-from tasks.dysen.gold_sprites import sprite_golds
+from tasks.dysen.gold_sources.gold_annotations import evenly, path_below
+from tasks.dysen.gold_sources.gold_origins import Origin
+from tasks.dysen.gold_sources.gold_sprites import sprite_golds
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, read_graphs
 from tasks.spriteworld.clips import render_clip
 from tasks.video.mp4 import write_mp4
 from tests.dysen.annotations_for_tests import put_all, webvid

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dysen.annotation_rows import AnnotatedVideo, TimedSentence
-from tasks.dysen.dynamic_scene_graph import Attribute, Event
-from tasks.dysen.gold_captions import caption_graph, events_in_time, tell
-from tasks.dysen.graph_verifiers import verify_plan
+from tasks.dysen.checks.graph_verifiers import verify_plan
+from tasks.dysen.gold_sources.annotation_rows import AnnotatedVideo, TimedSentence
+from tasks.dysen.gold_sources.gold_captions import caption_graph, events_in_time, tell
+from tasks.dysen.graphs.dynamic_scene_graph import Attribute, Event
 from tests.dysen.graphs_for_tests import events_of_terms, few_terms
 
 

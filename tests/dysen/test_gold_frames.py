@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from tasks.corpus.detector import PhraseDetector
-from tasks.dysen.gold_frames import FrameReader, Looking, asked_for, frames_graph, phrases_of_all
-from tasks.dysen.gold_sprites import sprite_golds
-from tasks.dysen.graph_metrics import GraphCounts, count_matches
-from tasks.dysen.object_tracks import Sighting
-from tasks.dysen.planning_reliability import planning_reliability
+from tasks.dysen.gold_sources.gold_frames import FrameReader, Looking, asked_for, frames_graph, phrases_of_all
+from tasks.dysen.gold_sources.gold_sprites import sprite_golds
+from tasks.dysen.gold_sources.object_tracks import Sighting
+from tasks.dysen.scores.graph_metrics import GraphCounts, count_matches
+from tasks.dysen.scores.planning_reliability import planning_reliability
 from tasks.spriteworld.clips import render_clip
 from tests.dysen.gold_for_tests import ROOT
 

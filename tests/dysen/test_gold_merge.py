@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.dysen.dynamic_scene_graph import (
+from tasks.dysen.checks.graph_verifiers import verify_plan
+from tasks.dysen.checks.predicate_conflicts import conflicts
+from tasks.dysen.gold_sources.gold_merge import Merged, merge_sources
+from tasks.dysen.gold_sources.gold_origins import Origin, write_origins
+from tasks.dysen.gold_sources.gold_ticks import ticks_of
+from tasks.dysen.graphs.dynamic_scene_graph import (
     MOST_ITEMS,
     Attribute,
     DynamicSceneGraph,
@@ -18,12 +23,7 @@ from tasks.dysen.dynamic_scene_graph import (
     Triplet,
     scene_graph,
 )
-from tasks.dysen.event_grammar import parse_events, parse_triplets
-from tasks.dysen.gold_merge import Merged, merge_sources
-from tasks.dysen.gold_origins import Origin, write_origins
-from tasks.dysen.gold_ticks import ticks_of
-from tasks.dysen.graph_verifiers import verify_plan
-from tasks.dysen.predicate_conflicts import conflicts
+from tasks.dysen.graphs.event_grammar import parse_events, parse_triplets
 from tests.dysen.graphs_for_tests import attributes_of
 
 _NAMES = st.sampled_from(["cup", "red car", "dog"])

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.common.errors import UserError
-from tasks.dysen.dynamic_scene_graph import Attribute, Event, Triplet
-from tasks.dysen.events_to_graphs import graphs_of
-from tasks.dysen.gold_sprites import boxes_of_sprites, events_of_sprites, sprite_gold, sprite_golds
-from tasks.dysen.gold_ticks import ticks_of
-from tasks.dysen.graph_verifiers import Limits, verify
-from tasks.dysen.spatial_predicates import SPATIAL_PREDICATES
+from tasks.dysen.checks.graph_verifiers import Limits, verify
+from tasks.dysen.gold_sources.gold_sprites import boxes_of_sprites, events_of_sprites, sprite_gold, sprite_golds
+from tasks.dysen.gold_sources.gold_ticks import ticks_of
+from tasks.dysen.graphs.dynamic_scene_graph import Attribute, Event, Triplet
+from tasks.dysen.graphs.events_to_graphs import graphs_of
+from tasks.dysen.graphs.spatial_predicates import SPATIAL_PREDICATES
 from tasks.spriteworld.clips import MOTIONS, Actor, Clip
 from tasks.spriteworld.scene import CANVAS_PIXELS
 

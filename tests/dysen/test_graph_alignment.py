@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dysen.graph_alignment import align, follow_greedily
+from tasks.dysen.scores.graph_alignment import align, follow_greedily
 
 sides = st.tuples(st.integers(0, 5), st.integers(0, 5))
 tables = sides.flatmap(

@@ -7,9 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.dysen.dynamic_scene_graph import MOST_ITEMS, Attribute, DynamicSceneGraph, Event, SceneGraph, Triplet, scene_graph
-from tasks.dysen.events_to_graphs import graphs_of
-from tasks.dysen.graph_edits import Edit, additions, apply_edits, merge
+from tasks.dysen.graphs.dynamic_scene_graph import (
+    MOST_ITEMS,
+    Attribute,
+    DynamicSceneGraph,
+    Event,
+    SceneGraph,
+    Triplet,
+    scene_graph,
+)
+from tasks.dysen.graphs.events_to_graphs import graphs_of
+from tasks.dysen.graphs.graph_edits import Edit, additions, apply_edits, merge
 from tests.dysen.graphs_for_tests import (
     EVENTS,
     PROMPT,

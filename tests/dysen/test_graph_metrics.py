@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.dysen.dynamic_scene_graph import Attribute, SceneGraph, Triplet, scene_graph
-from tasks.dysen.graph_metrics import GraphCounts, count_matches, triplet_recall, triplet_recall_original
-from tasks.dysen.term_matching import MatchCounts, lemma_match
+from tasks.dysen.graphs.dynamic_scene_graph import Attribute, SceneGraph, Triplet, scene_graph
+from tasks.dysen.scores.graph_metrics import GraphCounts, count_matches, triplet_recall, triplet_recall_original
+from tasks.dysen.scores.term_matching import MatchCounts, lemma_match
 
 TERMS = ("lady", "ladies", "cup")
 triplets = st.sampled_from(

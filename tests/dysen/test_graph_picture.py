@@ -16,15 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tasks.dysen.dynamic_scene_graph import Attribute, DynamicSceneGraph, Event, SceneGraph, Triplet, scene_graph
-from tasks.dysen.events_to_graphs import graphs_of
-from tasks.dysen.gold_sprites import sprite_gold
-from tasks.dysen.graph_edits import merge
-from tasks.dysen.graph_picture import GraphPicture, draw_graphs, save_pictures
-from tasks.dysen.graph_timeline import MOST_BARS, MOST_ENTITIES, Bar, timeline_of
-from tasks.dysen.picture_places import MARGIN, NAMES, WIDTH, Rectangle, lanes_of, links_of
-from tasks.dysen.svg_elements import INKS
-from tasks.dysen.text_width import shortened, text_width, wrapped
+from tasks.dysen.gold_sources.gold_sprites import sprite_gold
+from tasks.dysen.graphs.dynamic_scene_graph import Attribute, DynamicSceneGraph, Event, SceneGraph, Triplet, scene_graph
+from tasks.dysen.graphs.events_to_graphs import graphs_of
+from tasks.dysen.graphs.graph_edits import merge
+from tasks.dysen.pictures.graph_picture import GraphPicture, draw_graphs, save_pictures
+from tasks.dysen.pictures.graph_timeline import MOST_BARS, MOST_ENTITIES, Bar, timeline_of
+from tasks.dysen.pictures.picture_places import MARGIN, NAMES, WIDTH, Rectangle, lanes_of, links_of
+from tasks.dysen.pictures.svg_elements import INKS
+from tasks.dysen.pictures.text_width import shortened, text_width, wrapped
 from tasks.spriteworld.clips import render_clip
 from tests.dysen.graphs_for_tests import (
     DRINK,

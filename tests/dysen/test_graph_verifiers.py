@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.dysen.dynamic_scene_graph import Attribute, DynamicSceneGraph, SceneGraph, Triplet, scene_graph
-from tasks.dysen.event_grammar import parse_events, parse_triplets
-from tasks.dysen.events_to_graphs import graphs_of
-from tasks.dysen.graph_verifiers import (
+from tasks.dysen.checks.graph_verifiers import (
     Limits,
     verify,
     verify_contradictions,
@@ -20,6 +17,9 @@ from tasks.dysen.graph_verifiers import (
     verify_times,
     verify_vocabulary,
 )
+from tasks.dysen.graphs.dynamic_scene_graph import Attribute, DynamicSceneGraph, SceneGraph, Triplet, scene_graph
+from tasks.dysen.graphs.event_grammar import parse_events, parse_triplets
+from tasks.dysen.graphs.events_to_graphs import graphs_of
 from tests.dysen.graphs_for_tests import EVENTS, PROMPT, SIT
 
 LIMITS = Limits()

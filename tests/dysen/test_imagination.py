@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as checks
 from hypothesis import strategies as st
 
-from tasks.dysen.detail_choices import detail_choices
-from tasks.dysen.detail_grammar import format_detail, format_details, items_of, read_details
-from tasks.dysen.dynamic_scene_graph import Attribute, DynamicSceneGraph, Event, SceneGraph, Triplet
-from tasks.dysen.events_to_graphs import graphs_of
-from tasks.dysen.gold_sprites import sprite_golds
-from tasks.dysen.graph_edits import additions, apply_edits
-from tasks.dysen.imagination import Bounds, Imagined, imagine, imagine_tick
-from tasks.dysen.imagination_prompts import imagination_request
-from tasks.dysen.imagination_window import NOTHING, Example, Window, example_of, window_at
-from tasks.dysen.lasting_details import lasting
+from tasks.dysen.gold_sources.gold_sprites import sprite_golds
+from tasks.dysen.graphs.dynamic_scene_graph import Attribute, DynamicSceneGraph, Event, SceneGraph, Triplet
+from tasks.dysen.graphs.events_to_graphs import graphs_of
+from tasks.dysen.graphs.graph_edits import additions, apply_edits
+from tasks.dysen.imagining.detail_choices import detail_choices
+from tasks.dysen.imagining.detail_grammar import format_detail, format_details, items_of, read_details
+from tasks.dysen.imagining.imagination import Bounds, Imagined, imagine, imagine_tick
+from tasks.dysen.imagining.imagination_prompts import imagination_request
+from tasks.dysen.imagining.imagination_window import NOTHING, Example, Window, example_of, window_at
+from tasks.dysen.imagining.lasting_details import lasting
 from tasks.llm.likelihood import Lines
 from tasks.llm.model import CachedModel, open_model
 from tests.dysen.enrichment_for_tests import (

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from tasks.captions.clause_parser import ClauseParser
 from tasks.captions.scene import Place, SceneDescription, SceneObject, Span
-from tasks.dysen.caption_check import Claim, check_caption, check_scene, in_words
-from tasks.dysen.dynamic_scene_graph import LAST_TICK, MOST_EVENTS, Attribute, DynamicSceneGraph
-from tasks.dysen.events_to_graphs import graphs_of
-from tasks.dysen.gold_sprites import boxes_of_sprites, sprite_gold
-from tasks.dysen.layout_graphs import graph_of_layout, tracks_of
-from tasks.dysen.spatial_predicates import SPATIAL_PREDICATES, Box
+from tasks.dysen.explaining.caption_check import Claim, check_caption, check_scene, in_words
+from tasks.dysen.explaining.layout_graphs import graph_of_layout, tracks_of
+from tasks.dysen.gold_sources.gold_sprites import boxes_of_sprites, sprite_gold
+from tasks.dysen.graphs.dynamic_scene_graph import LAST_TICK, MOST_EVENTS, Attribute, DynamicSceneGraph
+from tasks.dysen.graphs.events_to_graphs import graphs_of
+from tasks.dysen.graphs.spatial_predicates import SPATIAL_PREDICATES, Box
 from tasks.lvd.kinematics import lay_out
 from tasks.lvd.layout import CANVAS_PIXELS, MOST_OBJECTS, DynamicSceneLayout
 from tests.lvd.layouts_for_tests import along, boxes_inside, layout, layouts_of, mirrored, only_in, still

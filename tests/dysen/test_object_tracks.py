@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dysen.dynamic_scene_graph import Event
-from tasks.dysen.gold_sprites import boxes_of_sprites, events_of_sprites, sprite_gold
-from tasks.dysen.object_tracks import Linking, Sighting, each_once, link
-from tasks.dysen.spatial_predicates import Box
-from tasks.dysen.track_events import events_of_track
+from tasks.dysen.gold_sources.gold_sprites import boxes_of_sprites, events_of_sprites, sprite_gold
+from tasks.dysen.gold_sources.object_tracks import Linking, Sighting, each_once, link
+from tasks.dysen.gold_sources.track_events import events_of_track
+from tasks.dysen.graphs.dynamic_scene_graph import Event
+from tasks.dysen.graphs.spatial_predicates import Box
 
 _PHRASES = st.sampled_from(["red car", "blue dog", "car"])
 _SIGHTINGS = st.builds(

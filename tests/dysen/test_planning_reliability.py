@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dysen.dynamic_scene_graph import Event
-from tasks.dysen.planning_reliability import count_events, planning_reliability, planning_reliability_original
-from tasks.dysen.term_matching import lemma_match
+from tasks.dysen.graphs.dynamic_scene_graph import Event
+from tasks.dysen.scores.planning_reliability import count_events, planning_reliability, planning_reliability_original
+from tasks.dysen.scores.term_matching import lemma_match
 
 
 def event(terms: str, start: int, end: int) -> Event:

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from tasks.common.errors import UserError
 from tasks.common.safetensors_facts import facts_metadata
-from tasks.dysen.demonstration_policy import DemonstrationPolicy
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph
-from tasks.dysen.events_to_graphs import graphs_of
-from tasks.dysen.policy_files import candidates_sha256, load_policy, save_policy
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph
+from tasks.dysen.graphs.events_to_graphs import graphs_of
+from tasks.dysen.policies.demonstration_policy import DemonstrationPolicy
+from tasks.dysen.policies.policy_files import candidates_sha256, load_policy, save_policy
 from tests.dysen.graphs_for_tests import EVENTS, PROMPT
 from tests.dysen.policies_for_tests import captions, units
 

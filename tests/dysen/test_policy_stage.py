@@ -10,9 +10,9 @@ import torch
 
 from tasks.common.text_features import TextFeatures
 from tasks.dysen import policy
-from tasks.dysen.demonstrations import Pool, policy_file, read_candidates
-from tasks.dysen.dynamic_scene_graph import read_graphs
-from tasks.dysen.event_grammar import format_events
+from tasks.dysen.graphs.dynamic_scene_graph import read_graphs
+from tasks.dysen.graphs.event_grammar import format_events
+from tasks.dysen.planning.demonstrations import Pool, policy_file, read_candidates
 from tests.dysen.stages_for_tests import ROOT, endpoint, json_in, made, run, write_gold, write_parameters
 from tests.llm.endpoint_for_tests import KEY, KEY_VARIABLE, Answer, ScriptedEndpoint, completion, serve
 

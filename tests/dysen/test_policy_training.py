@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from tasks.common.errors import StageError, UserError
 from tasks.common.seeds import item_seed
 from tasks.common.training_checkpoints import Checkpoint, Checkpoints
-from tasks.dysen.demonstration_policy import Captions, Choice, Chooser, DemonstrationPolicy, at_random, nearest
-from tasks.dysen.policy_settings import PolicyTraining
-from tasks.dysen.policy_training import TrainedPolicy, train_policy
-from tasks.dysen.reinforcement import TRAINING, VALIDATION, Rewards
+from tasks.dysen.policies.demonstration_policy import Captions, Choice, Chooser, DemonstrationPolicy, at_random, nearest
+from tasks.dysen.policies.policy_settings import PolicyTraining
+from tasks.dysen.policies.policy_training import TrainedPolicy, train_policy
+from tasks.dysen.policies.reinforcement import TRAINING, VALIDATION, Rewards
 from tests.dysen.policies_for_tests import CHANCE, Bandit, captions, settings, units
 
 

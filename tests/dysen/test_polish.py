@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import settings as checks
 from hypothesis import strategies as st
 
-from tasks.dysen.bracketed_tuples import MOST_CHARACTERS
-from tasks.dysen.detail_grammar import format_details, items_of
-from tasks.dysen.dynamic_scene_graph import Attribute, DynamicSceneGraph, Event
-from tasks.dysen.edit_grammar import MOST_EDITS, format_edits, parse_edits
-from tasks.dysen.edit_proposals import Proposal, polish_proposals, repair_proposals
-from tasks.dysen.edit_requests import ask_for_polish
-from tasks.dysen.events_to_graphs import graphs_of
-from tasks.dysen.graph_edits import Edit, additions, apply_edits
-from tasks.dysen.polish import Changed, polish
+from tasks.dysen.graphs.bracketed_tuples import MOST_CHARACTERS
+from tasks.dysen.graphs.dynamic_scene_graph import Attribute, DynamicSceneGraph, Event
+from tasks.dysen.graphs.events_to_graphs import graphs_of
+from tasks.dysen.graphs.graph_edits import Edit, additions, apply_edits
+from tasks.dysen.imagining.detail_grammar import format_details, items_of
+from tasks.dysen.imagining.edit_grammar import MOST_EDITS, format_edits, parse_edits
+from tasks.dysen.imagining.edit_proposals import Proposal, polish_proposals, repair_proposals
+from tasks.dysen.imagining.edit_requests import ask_for_polish
+from tasks.dysen.imagining.polish import Changed, polish
 from tasks.llm.model import CachedModel, open_model
 from tests.dysen.enrichment_for_tests import answering, graph, no_proxy, planned, question_of, with_endpoint
 from tests.dysen.graphs_for_tests import attributes_of, events_of_terms, few_terms, triplets_of

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.common.errors import StageError
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph, Event, SceneGraph, scene_graph
-from tasks.dysen.events_to_graphs import graphs_of
-from tasks.dysen.policy_settings import RewardTerms
-from tasks.dysen.rewards import Reward, imagination_reward, planning_reward
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, Event, SceneGraph, scene_graph
+from tasks.dysen.graphs.events_to_graphs import graphs_of
+from tasks.dysen.policies.policy_settings import RewardTerms
+from tasks.dysen.policies.rewards import Reward, imagination_reward, planning_reward
 from tests.dysen.graphs_for_tests import DRINK, EVENTS, LOOK, MEET, SIT, events_of_terms, few_terms, lasting, scene_graphs
 
 events = st.lists(events_of_terms(few_terms, latest=6), max_size=5)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tasks.dysen.demonstration_policy import Choice
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph
-from tasks.dysen.event_grammar import format_events
-from tasks.dysen.policy_settings import RewardTerms
-from tasks.dysen.rewards import Reward
-from tasks.dysen.rollouts import Rollouts, imagined_ticks
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph
+from tasks.dysen.graphs.event_grammar import format_events
+from tasks.dysen.policies.demonstration_policy import Choice
+from tasks.dysen.policies.policy_settings import RewardTerms
+from tasks.dysen.policies.rewards import Reward
+from tasks.dysen.policies.rollouts import Rollouts, imagined_ticks
 from tasks.llm.model import open_model
 from tests.dysen.stages_for_tests import write_gold
 from tests.llm.endpoint_for_tests import KEY, KEY_VARIABLE, Answer, ScriptedEndpoint, completion, says, serve, settings

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dysen.dynamic_scene_graph import Triplet
-from tasks.dysen.predicate_conflicts import conflicts
-from tasks.dysen.spatial_predicates import LEAST_DISTANCE, SPATIAL_PREDICATES, Box, spatial_triplets
+from tasks.dysen.checks.predicate_conflicts import conflicts
+from tasks.dysen.graphs.dynamic_scene_graph import Triplet
+from tasks.dysen.graphs.spatial_predicates import LEAST_DISTANCE, SPATIAL_PREDICATES, Box, spatial_triplets
 
 _OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 _NAMES = st.sampled_from(["red car", "blue dog", "green ball", "white cat", "pink bird"])

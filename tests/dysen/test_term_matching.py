@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.dysen.term_matching import (
+from tasks.dysen.scores.term_matching import (
     MatchCounts,
     Role,
     TermMatcher,

@@ -12,11 +12,11 @@ from click.testing import CliRunner, Result
 
 from groundreel.cli import main
 from groundreel.prompt_explanation import is_prompt
-from tasks.dysen.dynamic_scene_graph import Attribute, DynamicSceneGraph, Triplet, scene_graph, write_graphs
-from tasks.dysen.events_to_graphs import graphs_of
-from tasks.dysen.graph_edits import merge
-from tasks.dysen.prompt_explanation import ENRICHED, LAYOUTS, PLANNED
-from tasks.dysen.svg_elements import INKS
+from tasks.dysen.explaining.prompt_explanation import ENRICHED, LAYOUTS, PLANNED
+from tasks.dysen.graphs.dynamic_scene_graph import Attribute, DynamicSceneGraph, Triplet, scene_graph, write_graphs
+from tasks.dysen.graphs.events_to_graphs import graphs_of
+from tasks.dysen.graphs.graph_edits import merge
+from tasks.dysen.pictures.svg_elements import INKS
 from tasks.lvd.layout import write_layouts
 from tests.dysen.graphs_for_tests import EVENTS, PROMPT
 from tests.lvd.layouts_for_tests import along, layout, still

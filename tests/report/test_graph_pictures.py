@@ -10,9 +10,9 @@ import pytest
 
 from tasks.common import stage
 from tasks.common.errors import UserError
-from tasks.dysen.dynamic_scene_graph import DynamicSceneGraph
-from tasks.dysen.events_to_graphs import graphs_of
-from tasks.dysen.graph_picture import GraphPicture, draw_graphs, save_pictures
+from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph
+from tasks.dysen.graphs.events_to_graphs import graphs_of
+from tasks.dysen.pictures.graph_picture import GraphPicture, draw_graphs, save_pictures
 from tasks.report import report
 from tasks.report.graph_pictures import read_pictures
 from tests.dysen.graphs_for_tests import EVENTS

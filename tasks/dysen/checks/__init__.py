@@ -1,0 +1,1 @@
+"""Checks of a dynamic scene graph, all in code."""

@@ -1,0 +1,1 @@
+"""The clause parser: captions of everyday English to timed events."""

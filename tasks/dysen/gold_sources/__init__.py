@@ -1,0 +1,1 @@
+"""Gold graphs: from sprites, captions, frames and annotation files, and merged."""

@@ -1,0 +1,1 @@
+"""Enrichment: imagined details, edits of the whole, and what is mended."""

@@ -1,0 +1,1 @@
+"""Events from a language model: what it is asked, and which examples it is shown."""

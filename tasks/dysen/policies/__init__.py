@@ -1,0 +1,1 @@
+"""Choosing examples: the policy, its training, its rewards."""
