@@ -155,12 +155,14 @@ def number_of(text: str) -> int | None:
     )
 
 
+_DROPPED = english.SIZES.keys() | english.LIVELY | english.STILL | english.LOOKLESS | english.SHOWN | english.HIDDEN
+
+
 def arrange(looks: Sequence[str]) -> tuple[str, Size | None, bool]:
     """Attribute with colours last, size, and whether a word says that it moves."""
     size = next((english.SIZES[word] for word in looks if word in english.SIZES), None)
     lively = any(word in english.LIVELY for word in looks)
-    dropped = english.SIZES.keys() | english.LIVELY | english.STILL | english.LOOKLESS | english.SHOWN | english.HIDDEN
-    kept = [word for word in looks if word not in dropped]
+    kept = [word for word in looks if word not in _DROPPED]
     first: list[str] = []
     last: list[str] = []
     for position, word in enumerate(kept):

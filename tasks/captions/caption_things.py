@@ -141,8 +141,13 @@ def _joins_looks(words: Sequence[Word], index: int) -> bool:
     return after > index + 1 and kind_at(words, after) == "noun"
 
 
+_COMPOUND_STARTS = frozenset(compound[0] for compound in nouns.FIXED_COMPOUNDS)
+
+
 def _fixed_compound(words: Sequence[Word], index: int) -> int:
     """How many words from `index` on are one of the fixed compounds."""
+    if not {word.lemma if word.kind == "noun" else word.text for word in words[index : index + 1]} <= _COMPOUND_STARTS:
+        return 0
     for length in (3, 2):
         if tuple(w.lemma if w.kind == "noun" else w.text for w in words[index : index + length]) in nouns.FIXED_COMPOUNDS:
             return length

@@ -85,7 +85,11 @@ def classify(document: Doc) -> list[Word]:
         else:
             word = _word(context)
         found.append(word)
-    return [replace(word, text=word.text.replace(_HYPHEN, "-"), lemma=word.lemma.replace(_HYPHEN, "-")) for word in found]
+    return [_with_hyphens(word) if _HYPHEN in word.text + word.lemma else word for word in found]
+
+
+def _with_hyphens(word: Word) -> Word:
+    return replace(word, text=word.text.replace(_HYPHEN, "-"), lemma=word.lemma.replace(_HYPHEN, "-"))
 
 
 def _is_verb_after_adjective(context: Context) -> bool:

@@ -6,16 +6,18 @@ for each tick. Method: Fei et al., "Dysen-VDM", CVPR 2024.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.common.errors import UserError
-from tasks.common.files import write_text
+from tasks.common.files import complete
 
 LONGEST_TERM = 100
 MOST_EVENTS = 64
@@ -47,6 +49,7 @@ def as_term(text: str) -> str:
     return term
 
 
+@functools.lru_cache(maxsize=65_536)  # graphs repeat their terms from tick to tick
 def _is_a_term(text: str) -> str:
     if as_term(text) != text:
         raise ValueError("a term is lower case, with single spaces, and no quotes or punctuation around it")
@@ -123,11 +126,17 @@ class SceneGraph(BaseModel):
 
     @model_validator(mode="after")
     def _is_canonical(self) -> Self:
-        if (self.objects, self.attributes, self.triplets) != _canonical(self.triplets, self.attributes, self.objects):
+        relations, looks = [triplet_key(item) for item in self.triplets], [attribute_key(item) for item in self.attributes]
+        ends = {end for subject, _, target in relations for end in (subject, target)} | {owner for owner, _ in looks}
+        if not (_rises(relations) and _rises(looks) and _rises(self.objects) and ends.issubset(self.objects)):
             raise ValueError(
                 "objects, attributes and triplets must be sorted and distinct, with every object among the objects"
             )
         return self
+
+
+def _rises(items: Sequence[Any]) -> bool:
+    return all(first < second for first, second in pairwise(items))
 
 
 def _canonical(
@@ -164,7 +173,8 @@ class DynamicSceneGraph(BaseModel):
 
 def write_graphs(path: Path, graphs: Iterable[DynamicSceneGraph]) -> None:
     """One JSON object a line, whole or not at all."""
-    write_text(path, "".join(graph.model_dump_json() + "\n" for graph in graphs))
+    with complete(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(graph.model_dump_json() + "\n" for graph in graphs)
 
 
 def read_graphs(path: Path) -> Iterator[DynamicSceneGraph]:

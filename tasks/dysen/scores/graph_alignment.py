@@ -50,7 +50,7 @@ def follow_greedily(scores_PG: Scores) -> tuple[int, ...]:
     """
     follows: list[int] = []
     first = 0
-    for row in scores_PG if scores_PG.shape[1] else ():
-        first += int(np.argmax(row[first:]))
+    for row in scores_PG.tolist() if scores_PG.shape[1] else ():
+        first = row.index(max(row[first:]), first)
         follows.append(first)
     return tuple(follows)

@@ -37,7 +37,12 @@ class GraphCounts:
     attributes: MatchCounts = _NOTHING
 
     def __add__(self, other: GraphCounts) -> GraphCounts:
-        return GraphCounts(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+        return GraphCounts(
+            triplets=self.triplets + other.triplets,
+            relations=self.relations + other.relations,
+            objects=self.objects + other.objects,
+            attributes=self.attributes + other.attributes,
+        )
 
     def metrics(self) -> dict[str, float]:
         """`triplets_precision`, `triplets_recall`, `triplets_f1` and so on, each from 0 to 1."""
@@ -85,10 +90,12 @@ def triplet_recall_original(predicted: Sequence[Sequence[Hashable]], gold: Seque
         predicted: the triplets of each predicted tick.
         gold: those of each gold tick.
     """
+    rows: dict[tuple[Hashable, ...], list[int]] = {}  # ticks mostly repeat the one before
     wanted = [frozenset(triplets) for triplets in gold]
-    found_PG = np.array(
-        [[sum(triplet in graph for triplet in triplets) for graph in wanted] for triplets in predicted], np.int64
-    ).reshape(len(predicted), len(gold))
+    for triplets in map(tuple, predicted):
+        if triplets not in rows:
+            rows[triplets] = [sum(map(graph.__contains__, triplets)) for graph in wanted]
+    found_PG = np.array([rows[tuple(triplets)] for triplets in predicted], np.int64).reshape(len(predicted), len(gold))
     shares = (
         float(found_PG[tick, gold_tick]) / len(gold[gold_tick])
         for tick, gold_tick in enumerate(follow_greedily(found_PG))

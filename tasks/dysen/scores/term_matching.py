@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -128,6 +130,8 @@ def _regular_base(word: str) -> str:
 
 def item_matches(predicted: Sequence[Item], gold: Sequence[Item], roles: Sequence[Role], matcher: TermMatcher) -> Matches:
     """[P, G]: of which predicted and gold items all terms match; `roles` says what the terms of an item are."""
+    if matcher is exact_match:
+        return _equal(predicted, gold)
     matches = np.ones((len(predicted), len(gold)), np.bool_)
     for role, predicted_terms, gold_terms in zip(roles, zip(*predicted, strict=True), zip(*gold, strict=True), strict=False):
         distinct_predicted, rows = _coded(predicted_terms)
@@ -144,6 +148,31 @@ def matched_items(
     The result [P, G] is exact (a maximum matching). Memory grows with the number of distinct predicted items times
     that of gold ones.
     """
+    distinct_predicted, rows = _coded(map(tuple, predicted))
+    distinct_gold, columns = _coded(map(tuple, gold))
+    count = _equal_items if matcher is exact_match else functools.partial(_paired_items, roles=roles, matcher=matcher)
+    found: NDArray[np.int64] = count(distinct_predicted, distinct_gold)[rows][:, columns]
+    return found
+
+
+def _equal_items(predicted: Sequence[Sequence[Item]], gold: Sequence[Sequence[Item]]) -> NDArray[np.int64]:
+    """As `matched_items`, where items match that are equal."""
+    wanted = [_numbered(items) for items in gold]
+    table = [[len(mine & theirs) for theirs in wanted] for mine in map(_numbered, predicted)]
+    return np.array(table, np.int64).reshape(len(predicted), len(gold))
+
+
+def _numbered(items: Sequence[Item]) -> frozenset[tuple[Item, int]]:
+    """The items with the number of equal ones before each."""
+    if len({*items}) == len(items):
+        return frozenset(zip(items, itertools.repeat(0)))
+    return frozenset((item, items[:place].count(item)) for place, item in enumerate(items))
+
+
+def _paired_items(
+    predicted: Sequence[Sequence[Item]], gold: Sequence[Sequence[Item]], roles: Sequence[Role], matcher: TermMatcher
+) -> NDArray[np.int64]:
+    """As `matched_items`, for any matcher."""
     predicted_items, predicted_PU = _incidence(predicted)
     gold_items, gold_GV = _incidence(gold)
     matches_UV = item_matches(predicted_items, gold_items, roles, matcher)
@@ -173,8 +202,8 @@ def _incidence(ticks: Sequence[Sequence[Item]]) -> tuple[list[Item], NDArray[np.
     return [item for item, _ in columns], incidence
 
 
-def _equal(predicted: Iterable[str], gold: Iterable[str]) -> Matches:
-    codes: dict[str, int] = {}
+def _equal(predicted: Iterable[Hashable], gold: Iterable[Hashable]) -> Matches:
+    codes: dict[Hashable, int] = {}
     rows, columns = ([codes.setdefault(term, len(codes)) for term in terms] for terms in (predicted, gold))
     equal: Matches = np.array(rows, np.int64)[:, None] == np.array(columns, np.int64)[None]
     return equal
