@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,10 @@ def test_weights_in_git_stay_small() -> None:
     assert sizes
     assert max(sizes.values()) <= 12_000_000
     assert sum(sizes.values()) <= 60_000_000
+
+
+def test_a_stage_begins_without_heavy_libraries() -> None:
+    """Every stage reads all sections of the parameters; torch alone would cost each of them seconds."""
+    code = "import sys, tasks.parameters; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"torch", "transformers", "diffusers", "scipy", "spacy"} & {*done.stdout.split()} == set()

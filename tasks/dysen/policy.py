@@ -7,26 +7,24 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
 from tasks.common import stage
 from tasks.common.files import complete, write_json
 from tasks.common.provenance import digest, made_by
-from tasks.common.training_checkpoints import Checkpoints
-from tasks.common.training_curves import Curves
 from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, read_graphs
 from tasks.dysen.planning.demonstrations import Pool, open_encoder, policy_file, read_candidates
 from tasks.dysen.planning.event_prompts import predicates_of
-from tasks.dysen.policies.policy_files import candidates_sha256, save_policy
 from tasks.dysen.policies.policy_settings import PolicyTraining, RewardTerms
-from tasks.dysen.policies.policy_training import TrainedPolicy, train_policy
-from tasks.dysen.policies.reinforcement import TRAINING, VALIDATION
-from tasks.dysen.policies.rewards import Reward
-from tasks.dysen.policies.rollouts import Rollouts
 from tasks.llm.model import CachedModel, open_model
 from tasks.llm.reply_cache import ReplyCache
+
+if TYPE_CHECKING:
+    from tasks.common.training_curves import Curves
+    from tasks.dysen.policies.policy_training import TrainedPolicy
+    from tasks.dysen.policies.rollouts import Rollouts
 
 
 class Parameters(PolicyTraining):
@@ -76,6 +74,10 @@ def _settings(project: Any) -> dict[str, Any]:
 async def _train_all(
     project: Any, pool: Pool, queries: Sequence[DynamicSceneGraph], store: Path, replies: Path
 ) -> dict[int, TrainedPolicy]:
+    from tasks.common.training_checkpoints import Checkpoints
+    from tasks.dysen.policies.policy_files import candidates_sha256
+    from tasks.dysen.policies.policy_training import train_policy
+
     parameters: Parameters = project.policy
     captions = pool.captions([query.prompt for query in queries])
     candidates = pool.captions([shown.prompt for shown in pool.candidates])
@@ -93,6 +95,9 @@ async def _train_all(
 
 
 def _rollouts(project: Any, pool: Pool, queries: Sequence[DynamicSceneGraph], model: CachedModel) -> Rollouts:
+    from tasks.dysen.policies.rewards import Reward
+    from tasks.dysen.policies.rollouts import Rollouts
+
     parameters: Parameters = project.policy
     return Rollouts(
         model=model,
@@ -107,6 +112,9 @@ def _rollouts(project: Any, pool: Pool, queries: Sequence[DynamicSceneGraph], mo
 
 def _curves(trained: dict[int, TrainedPolicy]) -> Curves:
     """A curve for each measure, a column for each seed."""
+    from tasks.common.training_curves import Curves
+    from tasks.dysen.policies.reinforcement import TRAINING, VALIDATION
+
     curves = Curves()
     for name, curve, measure in (
         ("reward_of_draws", TRAINING, "reward"),
@@ -121,6 +129,8 @@ def _curves(trained: dict[int, TrainedPolicy]) -> Curves:
 
 
 def _metrics(trained: dict[int, TrainedPolicy], queries: int, candidates: int) -> stage.Metrics:
+    from tasks.dysen.policies.reinforcement import TRAINING
+
     return {
         "queries": queries,
         "candidates": candidates,
@@ -139,6 +149,8 @@ def _metrics(trained: dict[int, TrainedPolicy], queries: int, candidates: int) -
 
 def learn_policies(project: Any, paths: Paths) -> stage.Metrics:
     """Trains a policy for each seed, and writes them with their curves."""
+    from tasks.dysen.policies.policy_files import candidates_sha256, save_policy
+
     parameters: Parameters = project.policy
     ReplyCache(paths.replies).ensure()
     encoder = open_encoder(project)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from tasks.common.devices import select_device
 from tasks.common.errors import UserError
-from tasks.common.text_features import TextFeatures
 from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, read_graphs
 from tasks.dysen.planning.planner_names import Choosing
-from tasks.dysen.policies.demonstration_policy import Captions, Chooser, Scorer, at_random, fixed, nearest
-from tasks.dysen.policies.policy_files import candidates_sha256, load_policy
+
+if TYPE_CHECKING:
+    from tasks.common.text_features import TextFeatures
+    from tasks.dysen.policies.demonstration_policy import Captions, Scorer
 
 Choose = Callable[[Sequence[str]], list[tuple[DynamicSceneGraph, ...]]]
 """From captions to the demonstrations of each, the best one last."""
@@ -63,6 +61,8 @@ class Pool:
         """
         if choosing == "none":
             return lambda captions: [()] * len(captions)
+        from tasks.dysen.policies.demonstration_policy import Chooser
+
         chooser = Chooser(*self._scorers(choosing, seed))
         candidates = self.captions([shown.prompt for shown in self.candidates])
 
@@ -74,11 +74,15 @@ class Pool:
 
     def captions(self, texts: Sequence[str]) -> Captions:
         """Texts with their features, if there is an encoder."""
-        vectors_ND: Tensor | None = None if self.encoder is None else self.encoder.of(texts)
-        return Captions(tuple(texts), vectors_ND)
+        from tasks.dysen.policies.demonstration_policy import Captions
+
+        return Captions(tuple(texts), None if self.encoder is None else self.encoder.of(texts))
 
     def _scorers(self, choosing: Choosing, seed: int) -> list[Scorer]:
         """The way itself, and what is followed where it does not know."""
+        from tasks.dysen.policies.demonstration_policy import at_random, fixed, nearest
+        from tasks.dysen.policies.policy_files import candidates_sha256, load_policy
+
         if choosing == "fixed":
             return [fixed]
         if choosing == "random":
@@ -97,5 +101,8 @@ class Pool:
 
 def open_encoder(project: Any) -> TextFeatures:
     """The text encoder of demonstrations, as the section `policy` says."""
+    from tasks.common.devices import select_device
+    from tasks.common.text_features import TextFeatures
+
     settings = project.policy
     return TextFeatures(settings.encoder, settings.revision, *select_device(project.compute), settings.pooling)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from tasks.dysen.graphs.dynamic_scene_graph import Event, triplet_key
 from tasks.dysen.scores.term_matching import MatchCounts, TermMatcher, exact_match, item_matches
@@ -19,6 +18,8 @@ def count_events(predicted: Sequence[Event], gold: Sequence[Event], matcher: Ter
     The closeness of two events with matching agent, predicate and target is 1 / (1 + sqrt(ds^2 + de^2)), where ds and
     de are the ticks between their starts and between their ends; that of other events is 0. `matched` is the sum.
     """
+    from scipy.optimize import linear_sum_assignment
+
     triplets, gold_triplets = ([triplet_key(event.triplet) for event in events] for events in (predicted, gold))
     same_PG = item_matches(triplets, gold_triplets, ("object", "predicate", "object"), matcher)
     apart_PG = np.hypot(

@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from tasks.captions import english
 from tasks.captions.english_nouns import singular
@@ -173,6 +172,8 @@ def _paired_items(
     predicted: Sequence[Sequence[Item]], gold: Sequence[Sequence[Item]], roles: Sequence[Role], matcher: TermMatcher
 ) -> NDArray[np.int64]:
     """As `matched_items`, for any matcher."""
+    from scipy.optimize import linear_sum_assignment
+
     predicted_items, predicted_PU = _incidence(predicted)
     gold_items, gold_GV = _incidence(gold)
     matches_UV = item_matches(predicted_items, gold_items, roles, matcher)
