@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -74,8 +75,9 @@ def test_the_picture_is_a_figure_of_the_report() -> None:
         assert picture in tracked
 
 
-def test_yaml_examples_use_keys_that_exist() -> None:
-    for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL):
+@pytest.mark.parametrize("text", [README, (ROOT / "docs" / "scene_graphs.md").read_text(encoding="utf-8")])
+def test_yaml_examples_use_keys_that_exist(text: str) -> None:
+    for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
         for section, values in YAML(typ="safe").load(block).items():
             fields = ProjectParameters.model_fields[section].annotation
             assert fields is not None
@@ -86,3 +88,14 @@ def test_hub_checkpoints_are_in_the_licence_table() -> None:
     hub = YAML(typ="safe").load((ROOT / "profiles" / "hub.yaml").read_text())
     for checkpoint in (hub["boxes"]["detector"], hub["latents"]["autoencoder"]):
         assert re.search(rf"^\| {re.escape(checkpoint)}[ (].*\| \S+", README, re.MULTILINE)
+
+
+def test_figures_are_those_of_the_report() -> None:
+    planners = json.loads((ROOT / "reports" / "dsg.json").read_text(encoding="utf-8"))["planners"]
+    learned, random, nearest = (
+        f"{planners[name].get('mean', planners[name])['planning_f1']:.2f}"
+        for name in ("llm-learned", "llm-random", "llm-nearest")
+    )
+    words = " ".join(README.split())
+    assert f"as with random ones: {learned} against {random} (planning F1" in words
+    assert f"nearest examples reach {nearest}" in words

@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTPUTS = ("data/sample", "data/corpus", "data/lvd", "data/dreamframe", "models/igligen", "models/provenance", "reports")
+OUTPUTS = (
+    "data/sample", "data/corpus", "data/lvd", "data/dreamframe", "data/dysen", "models/igligen", "models/dysen_policy",
+    "models/provenance", "reports",
+)  # fmt: skip
 # What takes minutes is done in little; the committed run measures its quality.
 IN_LITTLE = {
     "igligen": {
@@ -22,6 +25,10 @@ IN_LITTLE = {
     "lvd_stage2": {"preview_prompts": 1},
     "style": {"images": 4, "image_steps": 2, "steps": 3, "evaluate_every": 3, "evaluation_images": 1},
     "keyframes": {"steps": 2, "compared_prompts": 1},
+    "gold": {"frames_checked": 4},
+    "policy": {"seeds": "[0]"},
+    "events": {"planners": "[parser, llm-learned-0]"},
+    "enrich": {"most_prompts": 2},
 }  # fmt: skip
 
 
@@ -41,7 +48,7 @@ def clone(target: Path, in_little: bool = True) -> Path:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, target / name)
     for result in (target / "reports").rglob("*"):
-        if result.suffix in (".json", ".png", ".gif", ".tsv", ".html"):
+        if result.suffix in (".json", ".png", ".gif", ".svg", ".tsv", ".html"):
             result.unlink()
     if in_little:
         for parameters in (target / "params.yaml", target / "profiles" / "toy.yaml"):
@@ -58,7 +65,7 @@ def _do_in_little(parameters: Path) -> None:
     for section, values in IN_LITTLE.items():
         before, mark, rest = text.partition(f"\n{section}:\n")
         for name, value in values.items():
-            rest, found = re.subn(rf"(?m)^  {name}: [^ \n]+", f"  {name}: {value}", rest, count=1)
+            rest, found = re.subn(rf"(?m)^  {name}: (?:\[.*\]|[^ \n]+)", f"  {name}: {value}", rest, count=1)
             assert found, f"{section}.{name} is not in {parameters}"
         text = before + mark + rest
     parameters.write_text(text, encoding="utf-8")
