@@ -42,7 +42,9 @@ def test_the_graph_is_that_of_dvc() -> None:
     assert {stage.name for stage in graph.select(["lvd_stage1"])} == {"layouts", "lvd_stage1"}
     dreamframe = {stage.name for stage in graph.select(["dreamframe"])}
     assert dreamframe == {"story", "style", "keyframes", "qa", "instructions", "storyboard"}
-    assert {stage.name for stage in graph.select(["lvd"])} == {stage.name for stage in graph} - dreamframe - {"report"}
+    dysen = {stage.name for stage in graph.select(["dysen"])}
+    assert dysen == {"gold", "policy", "events", "dsg", "enrich", "dsg_eval", "graph_view"}
+    assert {stage.name for stage in graph.select(["lvd"])} == {stage.name for stage in graph} - dreamframe - dysen - {"report"}
 
 
 def test_every_stage_can_be_given_to_a_worker() -> None:
