@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
-
 from tasks.dysen.graphs.attributed_ticks import attributed_ticks
 from tasks.dysen.graphs.dynamic_scene_graph import DynamicSceneGraph, SceneGraph, scene_graph
 from tasks.dysen.graphs.event_grammar import parse_events, parse_triplets
@@ -71,10 +69,3 @@ def with_endpoint(
 
     with serve(answer) as server:
         return asyncio.run(opened(server.url)), server
-
-
-@pytest.fixture
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy on the way to this machine."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)

@@ -24,14 +24,12 @@ from tests.dysen.enrichment_for_tests import (
     answering,
     graph,
     is_for_details,
-    no_proxy,
     planned,
     question_of,
     with_endpoint,
 )
 from tests.llm.endpoint_for_tests import ScriptedEndpoint, completion, says, serve
 
-__all__ = ["no_proxy"]
 pytestmark = pytest.mark.usefixtures("no_proxy")
 RULES = Rules(4, True, Limits(), frozenset({"contradiction", "plan", "size"}))
 BOTH = "(lady, left of, box) (lady, right of, box)"

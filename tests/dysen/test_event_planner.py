@@ -20,7 +20,7 @@ from tasks.llm.errors import ReplyError
 from tasks.llm.likelihood import Lines
 from tasks.llm.model import open_model
 from tests.dysen.graphs_for_tests import EVENTS, PROMPT, events_of_terms, few_terms
-from tests.llm.endpoint_for_tests import KEY, KEY_VARIABLE, Answer, says, serve, settings
+from tests.llm.endpoint_for_tests import Answer, says, serve, settings
 from tests.llm.test_local_model import local
 
 LADY = DynamicSceneGraph(prompt=PROMPT, events=EVENTS)
@@ -29,11 +29,7 @@ RIGHT = Event(agent="red dog", predicate="move to", target="right", start=0, end
 GOOD = "1. (red dog, move to, right, (0v, 7v))\n"
 
 
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(KEY_VARIABLE, KEY)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("key")
 
 
 def planned(folder: Path, *script: Answer, caption: str = CAPTION) -> tuple[tuple[Event, ...], list[dict[str, Any]]]:

@@ -11,18 +11,14 @@ from ruamel.yaml import YAML
 from tasks.dysen import events
 from tasks.dysen.planning.planner_names import choosing_of, needs_features
 from tests.dysen.stages_for_tests import endpoint, graphs_in, json_in, made, run, write_gold, write_parameters
-from tests.llm.endpoint_for_tests import KEY, KEY_VARIABLE, Answer, ScriptedEndpoint, completion, says, serve
+from tests.llm.endpoint_for_tests import Answer, ScriptedEndpoint, completion, says, serve
 
 WRITTEN = ("out", "quarantine", "provenance", "metrics")
 REPLY = "(dog, chase, cat, (0v, 7v))"
 CAPTIONS = ("A dog chases a cat.", "A bird sings.", "A dog chases a cat.")
 
 
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(KEY_VARIABLE, KEY)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("key")
 
 
 def set_up(work: Path, server: ScriptedEndpoint, planners: list[str], /, **changes: Any) -> None:

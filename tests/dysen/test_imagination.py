@@ -30,7 +30,6 @@ from tests.dysen.enrichment_for_tests import (
     LADY,
     answering,
     graph,
-    no_proxy,
     planned,
     question_of,
     with_endpoint,
@@ -38,7 +37,6 @@ from tests.dysen.enrichment_for_tests import (
 from tests.dysen.graphs_for_tests import attributes_of, events_of_terms, few_terms, triplets_of
 from tests.llm.test_local_model import local
 
-__all__ = ["no_proxy"]
 pytestmark = pytest.mark.usefixtures("no_proxy")
 DRESS = "(lady, wearing, dress)"
 GOLD = [gold.graph for gold in sprite_golds({"candidates": 6}, 0, 7, 2)["candidates"]]

@@ -14,7 +14,7 @@ from tasks.dysen.graphs.dynamic_scene_graph import read_graphs
 from tasks.dysen.graphs.event_grammar import format_events
 from tasks.dysen.planning.demonstrations import Pool, policy_file, read_candidates
 from tests.dysen.stages_for_tests import ROOT, endpoint, json_in, made, run, write_gold, write_parameters
-from tests.llm.endpoint_for_tests import KEY, KEY_VARIABLE, Answer, ScriptedEndpoint, completion, serve
+from tests.llm.endpoint_for_tests import Answer, ScriptedEndpoint, completion, serve
 
 WRITTEN = ("out", "provenance", "curves", "metrics")
 NOTHING = {"planning": 0.0, "imagination": 0.0, "video": 0.0, "planning_measure": "f1", "matching": "lemma"}
@@ -24,11 +24,7 @@ TRAINING: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(KEY_VARIABLE, KEY)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("key")
 
 
 def set_up(work: Path, server: ScriptedEndpoint, **changes: Any) -> Answer:

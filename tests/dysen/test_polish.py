@@ -23,11 +23,10 @@ from tasks.dysen.imagining.edit_proposals import Proposal, polish_proposals, rep
 from tasks.dysen.imagining.edit_requests import ask_for_polish
 from tasks.dysen.imagining.polish import Changed, polish
 from tasks.llm.model import CachedModel, open_model
-from tests.dysen.enrichment_for_tests import answering, graph, no_proxy, planned, question_of, with_endpoint
+from tests.dysen.enrichment_for_tests import answering, graph, planned, question_of, with_endpoint
 from tests.dysen.graphs_for_tests import attributes_of, events_of_terms, few_terms, triplets_of
 from tests.llm.test_local_model import local
 
-__all__ = ["no_proxy"]
 pytestmark = pytest.mark.usefixtures("no_proxy")
 THREE = [
     "add 3 (a, b, c)",

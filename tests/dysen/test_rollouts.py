@@ -17,14 +17,9 @@ from tasks.dysen.policies.rewards import Reward
 from tasks.dysen.policies.rollouts import Rollouts, imagined_ticks
 from tasks.llm.model import open_model
 from tests.dysen.stages_for_tests import write_gold
-from tests.llm.endpoint_for_tests import KEY, KEY_VARIABLE, Answer, ScriptedEndpoint, completion, says, serve, settings
+from tests.llm.endpoint_for_tests import Answer, ScriptedEndpoint, completion, says, serve, settings
 
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(KEY_VARIABLE, KEY)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("key")
 
 
 def terms(planning: float, imagination: float) -> RewardTerms:
